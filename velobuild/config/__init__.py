@@ -1,0 +1,1 @@
+"""velobuild.toml and the environment → a frozen configuration."""

@@ -1,0 +1,114 @@
+"""What a site is made of: routes, targets, written files, and the report of a build."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from velobuild.errors import Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A family of outputs: which renderer and template make what, and over which entries."""
+
+    name: str
+    path: str
+    over: str
+    renderer: str
+    template: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One output. `path` is relative to the site's root, NFC, without `..`; `url` is what links to it."""
+
+    path: str
+    url: str
+    route: str
+    renderer: str
+    template: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Phase(StrEnum):
+    """The order in which files go live where a release cannot be swapped whole."""
+
+    ASSETS = "assets"
+    PAGES = "pages"
+    LISTS = "lists"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFile:
+    """A file of a release. `sha256` is lower-case hex of its bytes."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+    phase: Phase = Phase.PAGES
+
+
+class OutputKind(StrEnum):
+    """What happened to a path between two releases."""
+
+    CREATED = "created"
+    REWRITTEN = "rewritten"
+    UNCHANGED = "unchanged"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputChange:
+    """One path's fate in a publication."""
+
+    path: str
+    kind: OutputKind
+    sha256: str | None
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The end of a publication: `release` is its number, or None in in-place mode or where nothing changed."""
+
+    release: int | None
+    changes: tuple[OutputChange, ...]
+
+    def count(self, kind: OutputKind) -> int:
+        return sum(change.kind is kind for change in self.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a synchronisation cost and found."""
+
+    revision: int
+    changed: int = 0
+    removed: int = 0
+    api_calls: int = 0
+    bodies_fetched: int = 0
+    quota_left: int | None = None
+    members_only_skipped: int = 0
+    excluded_by_tag: int = 0
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a build did. `elapsed_ms` is by phase, in the order in which the phases ran."""
+
+    revision: int
+    pages: int
+    created: int
+    rewritten: int
+    unchanged: int
+    removed: int
+    release: int | None
+    sync: SyncReport | None
+    warnings: tuple[Diagnostic, ...] = ()
+    elapsed_ms: Mapping[str, int] = field(default_factory=dict)
+    next_due_at: datetime | None = None

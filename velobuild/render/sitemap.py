@@ -1,0 +1,130 @@
+"""The sitemap and robots.txt: small enough formats to be written by hand.
+
+The protocol allows 50,000 addresses and 50 MB (52,428,800 bytes, uncompressed) a file; above that the map is split and
+`sitemap.xml` becomes an index of `sitemap-1.xml`, `sitemap-2.xml`, …
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import quote, urlsplit, urlunsplit
+from xml.sax.saxutils import escape
+
+URLS_MAX = 50_000
+FILE_BYTES_MAX = 50 * 1024 * 1024
+# An address must stay below 2,048 characters; a longer one makes search engines refuse the whole file.
+LOC_CHARS_MAX = 2_047
+
+NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
+URLSET = ("urlset", "url")
+INDEX = ("sitemapindex", "sitemap")
+
+# What a URL may hold as it is: RFC 3986's reserved characters, and % for what is escaped already.
+KEPT = "/:?#[]@!$&'()*+,;=%~"
+HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
+
+
+@dataclass(frozen=True, slots=True)
+class SitemapUrl:
+    """One page: `loc` is absolute (http or https); `lastmod` is aware and comes from content, never from the clock."""
+
+    loc: str
+    lastmod: datetime | None = None
+
+
+def sitemaps(
+    urls: Iterable[SitemapUrl],
+    *,
+    base_url: str,
+    limit: int = URLS_MAX,
+    limit_bytes: int = FILE_BYTES_MAX,
+) -> list[tuple[str, bytes]]:
+    """(file name, bytes) of the sitemap; `sitemap.xml` is the first and always there.
+
+    Keeps the order of `urls`, so the caller's order decides the bytes. Pages whose address is longer than the protocol
+    allows are left out. `base_url` is where `sitemap.xml` lies, without its name.
+    """
+    parts = list(_parts(urls, limit=limit, limit_bytes=limit_bytes))
+    if len(parts) <= 1:
+        return [("sitemap.xml", _document(URLSET, parts[0].rows if parts else []))]
+    names = [f"sitemap-{number}.xml" for number in range(1, len(parts) + 1)]
+    rows = [
+        _row(INDEX[1], f"{base_url.rstrip('/')}/{name}", part.lastmod) for name, part in zip(names, parts, strict=True)
+    ]
+    files = [(name, _document(URLSET, part.rows)) for name, part in zip(names, parts, strict=True)]
+    return [("sitemap.xml", _document(INDEX, rows)), *files]
+
+
+def robots(base_url: str, sitemap: bool) -> bytes:
+    """robots.txt: everything may be read; names the sitemap if there is one."""
+    lines = ["User-agent: *", "Disallow:"]
+    if sitemap:
+        lines += ["", f"Sitemap: {ascii_url(base_url.rstrip('/') + '/sitemap.xml')}"]
+    return ("\n".join(lines) + "\n").encode("ascii")
+
+
+def ascii_url(url: str) -> str:
+    """The same address in the characters that RFC 3986 allows: percent-encoded UTF-8, the host in its IDNA form.
+
+    Escapes that are there already stay; a `%` that begins none becomes `%25`. An address that cannot be taken apart is
+    percent-encoded as it stands.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if not host.isascii():
+            port = f":{parts.port}" if parts.port is not None else ""
+            url = urlunsplit(parts._replace(netloc=host.encode("idna").decode("ascii") + port))
+    except ValueError:  # UnicodeError is one too: a host that IDNA refuses
+        pass
+    return _percent_signs(quote(url, safe=KEPT, errors="replace"))
+
+
+def _percent_signs(url: str) -> str:
+    head, *rest = url.split("%")
+    return head + "".join(
+        ("%" if len(piece) >= 2 and HEX_DIGITS.issuperset(piece[:2]) else "%25") + piece for piece in rest
+    )
+
+
+@dataclass(slots=True)
+class _Part:
+    rows: list[bytes]
+    size_bytes: int
+    lastmod: datetime | None = None
+
+
+def _parts(urls: Iterable[SitemapUrl], *, limit: int, limit_bytes: int) -> Iterator[_Part]:
+    frame_bytes = len(_document(URLSET, []))
+    part = _Part([], frame_bytes)
+    for url in urls:
+        loc = ascii_url(url.loc)
+        if len(loc) > LOC_CHARS_MAX:
+            continue
+        row = _row(URLSET[1], loc, url.lastmod)
+        if part.rows and (len(part.rows) >= limit or part.size_bytes + len(row) > limit_bytes):
+            yield part
+            part = _Part([], frame_bytes)
+        part.rows.append(row)
+        part.size_bytes += len(row)
+        if url.lastmod is not None:
+            part.lastmod = max(part.lastmod or url.lastmod, url.lastmod)
+    if part.rows:
+        yield part
+
+
+def _row(element: str, loc: str, lastmod: datetime | None) -> bytes:
+    time = f"<lastmod>{_w3c_time(lastmod)}</lastmod>" if lastmod is not None else ""
+    return f"<{element}><loc>{escape(ascii_url(loc))}</loc>{time}</{element}>\n".encode("ascii")
+
+
+def _document(kind: tuple[str, str], rows: Iterable[bytes]) -> bytes:
+    head = f'<?xml version="1.0" encoding="UTF-8"?>\n<{kind[0]} xmlns="{NAMESPACE}">\n'.encode("ascii")
+    return head + b"".join(rows) + f"</{kind[0]}>\n".encode("ascii")
+
+
+def _w3c_time(moment: datetime) -> str:
+    """Whole seconds in UTC, whatever the zone of `moment`: two builds in two zones write the same bytes."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -79,7 +79,9 @@ def ascii_url(url: str) -> str:
             url = urlunsplit(parts._replace(netloc=host.encode("idna").decode("ascii") + port))
     except ValueError:  # UnicodeError is one too: a host that IDNA refuses
         pass
-    return _percent_signs(quote(url, safe=KEPT, errors="replace"))
+    # A lone surrogate has no UTF-8; "replace" would make it a `?`, which begins a query.
+    speakable = url.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return _percent_signs(quote(speakable, safe=KEPT))
 
 
 def _percent_signs(url: str) -> str:

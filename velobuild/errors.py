@@ -141,7 +141,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "VB1101": "a value in velobuild.toml is wrong",
         "VB1104": "unknown key in velobuild.toml",
         "VB1105": "a required key is missing",
-        "VB1106": "the folder is not empty",
+        "VB1106": "files are in the way",
         "VB1107": "a command or option cannot be used like this",
         "VB1201": "no token was found",
         "VB1202": "the token cannot be sent",

@@ -1,7 +1,7 @@
 """The shape of velobuild.toml as frozen values: every key, its type, its limits and its default.
 
 Plain dataclasses, so that workers and `--version` never import pydantic; `config.load` validates with it.
-The docstring under a field is what `docs/configuration.md` and the JSON schema say of it.
+The docstring under a field is what an editor shows of it, through the JSON schema; docs/configuration.md says more.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
+
+from velobuild.errors import ConfigError, Diagnostic
 
 PositiveInt = Annotated[int, Gt(0)]
 
@@ -38,13 +40,17 @@ class SiteConfig:
     """The site itself. What is not set here comes from the CMS's own site settings."""
 
     title: str | None = None
+    """The site's name; unset, the CMS's own."""
     base_url: str = "http://localhost:8000"
     """Where the site is published; absolute addresses in feeds, the sitemap and canonical links begin with it."""
     language: str = "en"
+    """The language of the posts, as in `<html lang>`; the theme's words and month names follow it."""
     timezone: str = "UTC"
     """The IANA zone in which dates are shown and years are counted."""
     description: str | None = None
+    """One sentence about the site; unset, the CMS's own."""
     author: str | None = None
+    """Who writes, for feeds and pages whose post names nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +58,17 @@ class SourceConfig:
     """Where the posts come from."""
 
     type: Literal["velocms"] = "velocms"
+    """The kind of CMS."""
     url: str | None = None
     """The CMS's address; falls back to the environment variable VELOCMS_SITE_URL."""
     token_env: str = "VELOCMS_API_KEY"  # noqa: S105 - the name of a variable
-    """The environment variable that holds the token; `NAME_2` may hold a second one, tried when the first is refused."""
+    """The environment variable that holds the token; `NAME_2` may hold another, tried when the first is refused."""
     token_file: str | None = None
     """A file of mode 0600 that holds the token, one a line."""
     rate_limit: str | None = None
     """Calls per time, such as `95/min`; overrides what the CMS's headers say."""
     members_only: Literal["skip", "include"] = "skip"
+    """Whether posts that the CMS keeps for members are published."""
     exclude_tags: tuple[str, ...] = ()
     """Tags that stay inside the CMS: neither shown nor given a page."""
     comments: bool = False
@@ -73,17 +81,26 @@ class SourceConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkdownConfig:
+    """How Markdown is read."""
+
     smart_quotes: bool = True
+    """Straight quotes, dashes and dots become typographic ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentConfig:
+    """How bodies become HTML."""
+
     html: Literal["sanitize", "trusted", "text"] = "sanitize"
+    """What happens to a post's HTML: cleaned, published as it came, or shown as text."""
     embeds: tuple[str, ...] = ()
     """Hosts whose frames may be embedded, such as `www.youtube-nocookie.com`."""
     highlight: bool = True
+    """Colour code blocks."""
     toc_depth: Annotated[int, Ge(1), Le(6)] = 3
+    """How many levels of headings the table of contents shows."""
     excerpt_words: PositiveInt = 40
+    """The length of an excerpt where the post has none of its own, in words."""
     pages: str = "pages"
     """The folder of local Markdown pages."""
     markdown: MarkdownConfig = field(default_factory=MarkdownConfig)
@@ -91,84 +108,138 @@ class ContentConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UrlsConfig:
+    """Where things are published."""
+
     post: str = "/{slug}/"
-    """May use {slug} {year} {month} {day} {id}."""
+    """A post's address. May use {slug} {year} {month} {day} {id}; needs {slug} or {id}."""
     archive: str = "/archive/"
+    """The list of all years."""
     year: str = "/archive/{year}/"
+    """The list of one year's posts."""
     redirects_from_old_slugs: bool = True
+    """A post whose slug changed leaves a redirect at its old address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedirectConfig:
-    source: str
-    target: str
+    """An address that moved. In TOML the keys are `from` and `to`, as elsewhere; `from` is no name in Python."""
+
+    source: Annotated[str, MinLen(1)] = field(metadata={"key": "from"})
+    """The old address on this site, from the root: `/old/`."""
+    target: Annotated[str, MinLen(1)] = field(metadata={"key": "to"})
+    """Where it leads: an address on this site, or a whole URL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaxonomyConfig:
+    """Pages for the terms by which posts are grouped."""
+
     path: str = "/tags/{slug}/"
+    """A term's address."""
     index: str = "/tags/"
+    """The list of all terms."""
     feed: bool = True
+    """Each term has a feed of its own."""
     paginate: PositiveInt = 20
+    """Posts a page in a term's list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaginationConfig:
+    """How long lists are cut."""
+
     size: PositiveInt = 10
+    """Posts a page."""
     path: str = "page/{number}/"
     """Appended to a list's own path for its second and later pages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThemeConfig:
+    """How the site looks."""
+
     name: str = "plain"
+    """One of the themes that velobuild ships."""
     path: str | None = None
     """A theme folder of your own, relative to velobuild.toml."""
     options: Mapping[str, Any] = field(default_factory=dict)
+    """What the theme lets you choose; its theme.toml lists it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MenuItem:
+    """One entry of the site's menu, in the order of the file."""
+
     title: Annotated[str, MinLen(1)]
+    """What it says."""
     url: Annotated[str, MinLen(1)]
+    """Where it leads: an address on this site, or a whole URL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedsConfig:
+    """What readers subscribe to."""
+
     rss: bool = True
+    """Write RSS 2.0."""
     atom: bool = True
+    """Write Atom."""
     size: PositiveInt = 20
+    """Posts a feed, the newest."""
     full: bool = True
+    """Whole posts; false gives excerpts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeoConfig:
+    """What search engines and link previews read."""
+
     sitemap: bool = True
+    """Write sitemap.xml."""
     robots: bool = True
+    """Write robots.txt."""
     json_ld: bool = True
+    """Describe posts as JSON-LD."""
     open_graph: bool = True
+    """Describe pages for link previews."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildConfig:
+    """Where and how the site is written."""
+
     out: str = "public"
+    """The output folder, relative to velobuild.toml."""
     publish: Literal["release", "in-place"] = "release"
+    """`release`: the output folder is a link, swapped as a whole. `in-place`: it is a plain folder."""
     keep_releases: Annotated[int, Ge(2)] = 5
+    """How many releases are kept for `rollback`, the live one included."""
     jobs: Annotated[int, Ge(0)] = 0
     """Worker processes; 0 = one per processor for large builds, none for small ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsConfig:
+    """Bounds on what is taken from outside, and on what one build may take away."""
+
     post_bytes: PositiveInt = 2_000_000
+    """The longest body, in bytes; a longer one is left out with a warning."""
     title_chars: PositiveInt = 1_000
+    """The longest title, in characters; a longer one is cut."""
     tags: PositiveInt = 50
+    """Tags a post; further ones are dropped."""
     media_bytes: PositiveInt = 25_000_000
+    """The largest media file, in bytes."""
     media_total_bytes: PositiveInt = 1_000_000_000
+    """What one build may download, in bytes."""
     megapixels: PositiveInt = 40
+    """The largest picture, in millions of pixels."""
     render_s: PositiveInt = 30
+    """How long one page may take to render, in seconds."""
     shrink_percent: Annotated[int, Ge(0), Le(100)] = 20
+    """A build that takes away more than this share of the posts, and more than `shrink_posts`, is refused."""
     shrink_posts: Annotated[int, Ge(0)] = 5
+    """A build may always take away this many posts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +269,20 @@ class Loaded:
     file: Path
     tokens: tuple[Secret, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[Diagnostic, ...] = ()
+
+    def require_tokens(self) -> tuple[Secret, ...]:
+        """The tokens, at least one. Raises ConfigError VB1201: only what talks to the CMS needs one."""
+        if not self.tokens:
+            name = self.config.source.token_env
+            raise ConfigError(
+                "no token was found",
+                code="VB1201",
+                where=f"environment variable {name}",
+                hint=f"create a read-only key in the CMS (posts:read, media:read, site-settings:read), then write "
+                f"`{name}=…` into {self.root / '.env'} (mode 0600) or export it",
+            )
+        return self.tokens
 
     @property
     def root(self) -> Path:

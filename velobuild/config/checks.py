@@ -1,0 +1,157 @@
+"""What the types of a configuration cannot say: addresses, patterns, zones. Pure; every finding at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from velobuild.config.schema import Config
+
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
+# What http.limiter understands.
+RATE = re.compile(
+    r"\s*[1-9]\d{0,6}\s*/\s*(?:\d{1,5}(?:\.\d{1,3})?)?\s*(?:s|sec|second|m|min|minute|h|hour)\s*",
+    re.ASCII | re.IGNORECASE,
+)
+LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+HOST = re.compile(rf"(?=.{{1,253}}$){LABEL}(?:\.{LABEL})*(?::\d{{1,5}})?")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A value that is of the right type and still wrong. `path` is as in TOML."""
+
+    path: tuple[str, ...]
+    what: str
+    hint: str | None = None
+    code: str = "VB1101"
+
+
+def normalised(config: Config) -> Config:
+    """The same configuration with addresses in the one form that the rest of velobuild expects: no `/` at the end."""
+    url = config.source.url
+    if url is not None:
+        # People copy the address of the API as often as that of the site.
+        url = re.sub(r"/api/v1$", "", url.strip().rstrip("/"))
+    return replace(
+        config,
+        site=replace(config.site, base_url=config.site.base_url.strip().rstrip("/")),
+        source=replace(config.source, url=url),
+    )
+
+
+def findings(config: Config) -> Iterator[Wrong]:
+    """Everything wrong with a `normalised` configuration."""
+    yield from _site(config)
+    yield from _source(config)
+    yield from _patterns(config)
+    for host in config.content.embeds:
+        if not HOST.fullmatch(host):
+            yield Wrong(
+                ("content", "embeds"), f"`{host}` is not a host name", "write it like `www.youtube-nocookie.com`"
+            )
+    if not config.build.out.strip():
+        yield Wrong(("build", "out"), "the output folder has no name", 'the default is `out = "public"`')
+
+
+def _site(config: Config) -> Iterator[Wrong]:
+    site = config.site
+    if problem := _address_problem(site.base_url):
+        yield Wrong(("site", "base_url"), problem, "write the site's whole address, such as `https://example.org`")
+    if not LANGUAGE.fullmatch(site.language):
+        yield Wrong(("site", "language"), f"`{site.language}` is not a language tag", "such as `en`, `de` or `pt-BR`")
+    try:
+        ZoneInfo(site.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        yield Wrong(
+            ("site", "timezone"), f"`{site.timezone}` is not a time zone", "an IANA name, such as `Europe/Vienna`"
+        )
+
+
+def _source(config: Config) -> Iterator[Wrong]:
+    source = config.source
+    if not VARIABLE.fullmatch(source.token_env):
+        yield Wrong(
+            ("source", "token_env"),
+            "this is not the name of an environment variable",
+            "the name goes here, such as `VELOCMS_API_KEY`; the token itself goes into .env",
+        )
+    if source.rate_limit is not None and not RATE.fullmatch(source.rate_limit):
+        yield Wrong(
+            ("source", "rate_limit"), f"`{source.rate_limit}` is not a rate", "such as `95/min`, `2/s` or `1000/h`"
+        )
+    for host in source.media_hosts:
+        if not HOST.fullmatch(host):
+            yield Wrong(("source", "media_hosts"), f"`{host}` is not a host name", "write it like `cdn.example.org`")
+    if source.url is None:
+        yield Wrong(
+            ("source", "url"),
+            "the CMS's address is missing: `url` in [source]",
+            'set `url = "https://NAME.velocms.org"`, or the environment variable VELOCMS_SITE_URL',
+            code="VB1105",
+        )
+    elif problem := _address_problem(source.url):
+        yield Wrong(("source", "url"), problem, "write it like `https://NAME.velocms.org`")
+    elif source.url.startswith("http://") and not is_loopback(urlsplit(source.url).hostname or ""):
+        yield Wrong(
+            ("source", "url"),
+            "the token would travel unencrypted: this address begins with http://",
+            f"write https://{source.url.removeprefix('http://')}; http:// is for this very machine (127.0.0.1) alone",
+            code="VB1301",
+        )
+
+
+def _patterns(config: Config) -> Iterator[Wrong]:
+    urls, tags = config.urls, config.taxonomies["tags"]
+    rules: list[tuple[tuple[str, ...], str, set[str], set[str]]] = [
+        (("urls", "post"), urls.post, {"slug", "year", "month", "day", "id"}, {"slug", "id"}),
+        (("urls", "archive"), urls.archive, set(), set()),
+        (("urls", "year"), urls.year, {"year"}, {"year"}),
+        (("taxonomies", "tags", "path"), tags.path, {"slug"}, {"slug"}),
+        (("taxonomies", "tags", "index"), tags.index, set(), set()),
+        (("pagination", "path"), config.pagination.path, {"number"}, {"number"}),
+    ]
+    for path, pattern, allowed, one_of in rules:
+        named = set(PLACEHOLDER.findall(pattern))
+        rest = PLACEHOLDER.sub("", pattern)
+        if unknown := sorted(named - allowed):
+            may = ", ".join(f"{{{name}}}" for name in sorted(allowed)) or "none"
+            yield Wrong(path, f"`{{{unknown[0]}}}` means nothing here", f"placeholders that do: {may}")
+        elif one_of and not named & one_of:
+            needs = " or ".join(f"{{{name}}}" for name in sorted(one_of, reverse=True))
+            yield Wrong(path, f"the pattern needs {needs}: without it, all pages would have the same address")
+        elif re.search(r"[{}?#\\\s]|//|(?:^|/)\.\.?(?:/|$)", rest):
+            yield Wrong(path, f"`{pattern}` is not a path", "letters, digits, `-`, `_`, `.` and `/`")
+        elif path[0] != "pagination" and not pattern.startswith("/"):
+            yield Wrong(path, f"`{pattern}` does not begin with `/`", f"write `/{pattern}`")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a URL's host is this very machine, by its text alone: nothing is looked up."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _address_problem(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return f"`{url}` is not an address"
+    if parts.scheme not in ("http", "https") or not host:
+        return f"`{url}` is not an address that begins with https://"
+    if parts.query or parts.fragment:
+        return f"`{url}` has a `?` or `#` part, which an address of a site cannot have"
+    if re.search(r"[\s\\]", url):
+        return f"`{url}` has a space or a backslash"
+    return None

@@ -1,0 +1,208 @@
+"""velobuild.toml and the environment → one frozen `Loaded`, or one error that names everything wrong at once."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from velobuild.config import checks, shape
+from velobuild.config.environment import DEFAULTS, KEYS
+from velobuild.config.layers import Layers
+from velobuild.config.positions import Place, positions
+from velobuild.config.report import Finding, Source, config_error, excerpt
+from velobuild.config.schema import Config, Loaded
+from velobuild.config.secrets import read_dotenv, read_tokens, secrets_in
+from velobuild.config.validate import unknown_keys, validated
+from velobuild.errors import ConfigError, Diagnostic, Severity
+
+FILE_NAME = "velobuild.toml"
+
+
+def load(
+    file: Path | None,
+    *,
+    directory: Path,
+    environment: Mapping[str, str],
+    overrides: Mapping[str, str] | None = None,
+    env_name: str | None = None,
+) -> Loaded:
+    """Settle a site's configuration.
+
+    `file` is taken as it is, else velobuild.toml is looked for in `directory` and above it. `overrides` maps dotted
+    keys to text, as `--set` gives them. Missing tokens are no error here: see `Loaded.require_tokens`.
+
+    Raises: ConfigError with every finding, in the order of the file.
+    """
+    path = _find(file, directory)
+    name = _shown(path, directory)
+    text = _read(path, name)
+    raw = _parse(text, name)
+    environments = raw.pop("env", {})
+    warnings: list[Diagnostic] = []
+    dotenv = read_dotenv(path.parent / ".env", warn=warnings)
+
+    layers = Layers()
+    layers.add_table(raw, label=name, in_file=())
+    source = Source(name, text, positions(text), layers)
+    findings = list(_secret_findings({**raw, "env": environments}, overrides or {}))
+    findings += _environment_findings(environments, env_name)
+    if env_name is not None and isinstance(environments, dict) and isinstance(environments.get(env_name), dict):
+        layers.add_table(environments[env_name], label=f"[env.{env_name}] in {name}", in_file=("env", env_name))
+    _add_variables(layers, environment, dotenv)
+    for key, value in (overrides or {}).items():
+        layers.add_text(key, value, label=f"--set {key}")
+
+    document, unknown = unknown_keys(layers.document)
+    findings += unknown
+    config, wrong = validated(document)
+    findings += wrong
+    if config is not None:
+        config = checks.normalised(config)
+        findings += [Finding(w.path, w.code, w.what, hint=w.hint, about_value=True) for w in checks.findings(config)]
+    if findings or config is None:
+        diagnostics = [source.diagnostic(finding) for finding in findings]
+        secret = {found.where for found in diagnostics if found.code == "VB1203"}
+        # A token under an unknown key is one mistake, not two.
+        raise config_error(d for d in diagnostics if d.code == "VB1203" or d.where not in secret)
+
+    tokens = read_tokens(
+        config.source.token_env,
+        config.source.token_file,
+        root=path.parent,
+        environment=environment,
+        dotenv=dotenv,
+        warn=warnings,
+    )
+    return Loaded(config=config, file=path, tokens=tokens, origins=_origins(layers, config), warnings=tuple(warnings))
+
+
+def _find(file: Path | None, directory: Path) -> Path:
+    start = directory.absolute()
+    if file is not None:
+        path = start / file.expanduser()
+        if path.is_file():
+            return path
+        raise ConfigError(
+            "this configuration file does not exist", code="VB1001", where=str(file), hint="check -c/--config"
+        )
+    for folder in (start, *start.parents):
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+    raise ConfigError(
+        f"no {FILE_NAME} found, neither here nor in a folder above",
+        code="VB1001",
+        where=str(start),
+        hint="`velobuild init` writes one; -C DIR works in another folder, -c FILE names the file",
+    )
+
+
+def _shown(path: Path, directory: Path) -> str:
+    """The shortest name by which the reader finds the file."""
+    relative = os.path.relpath(path, directory.absolute())
+    return relative if len(relative) <= len(str(path)) else str(path)
+
+
+def _read(path: Path, name: str) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{FILE_NAME} is not UTF-8 (byte {error.start})",
+            code="VB1002",
+            where=name,
+            hint="save it as UTF-8 without other encodings in between",
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            f"{FILE_NAME} cannot be read: {error.strerror}", code="VB1001", where=name, hint="check its permissions"
+        ) from error
+
+
+def _parse(text: str, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message = re.sub(r"\s*\(at .*\)$", "", str(error))
+        if match := re.search(r"\(at line (\d+), column (\d+)\)$", str(error)):
+            place = Place(int(match[1]), int(match[2]), 1)
+        else:  # "at end of document"
+            lines = text.splitlines() or [""]
+            place = Place(len(lines), len(lines[-1]) + 1, 1)
+        # tomllib quotes what it found, which may be the beginning of a token that someone forgot to quote.
+        raise ConfigError(
+            f"this is not valid TOML: {message[:1].lower()}{message[1:]}",
+            code="VB1002",
+            where=f"{name}:{place.line}:{place.column}",
+            excerpt=excerpt(text, place),
+            hint="texts stand in quotation marks, sections in [brackets]; every name at most once",
+        ) from error
+
+
+def _secret_findings(raw: Mapping[str, Any], overrides: Mapping[str, str]) -> Iterable[Finding]:
+    hint = "put it into .env beside velobuild.toml (mode 0600); if the file was shared, revoke the key in the CMS"
+    for path, what in secrets_in(raw):
+        yield Finding(path, "VB1203", f"{what} is a secret, and secrets do not belong into {FILE_NAME}", hint=hint)
+    for key, value in overrides.items():
+        nested: dict[str, Any] = {}
+        inner = nested
+        *tables, last = key.split(".")
+        for table in tables:
+            inner = inner.setdefault(table, {})
+        inner[last] = value
+        for path, what in secrets_in(nested):
+            yield Finding(
+                path,
+                "VB1203",
+                f"{what} is a secret, and every user of this machine can read a command's flags",
+                hint="put it into .env beside velobuild.toml (mode 0600), or into the environment",
+            )
+
+
+def _environment_findings(environments: Any, env_name: str | None) -> Iterable[Finding]:
+    """Problems of `[env.NAME]` sections; those that are not chosen now are checked for unknown keys alone."""
+    if not isinstance(environments, dict):
+        yield Finding(("env",), "VB1101", "`env` is a table of tables", hint="such as [env.production.site]")
+        return
+    for name, table in environments.items():
+        if not isinstance(table, dict):
+            yield Finding(("env", name), "VB1101", f"`env.{name}` is a table", hint=f"such as [env.{name}.site]")
+        elif name != env_name:
+            for finding in unknown_keys(table)[1]:
+                yield replace(finding, path=("env", name, *finding.path))
+    if env_name is not None and env_name not in environments:
+        names = ", ".join(f"`{name}`" for name in sorted(environments)) or "none"
+        raise config_error(
+            [
+                Diagnostic(
+                    "VB1101",
+                    f"there is no [env.{env_name}] in {FILE_NAME}",
+                    "-e/--env",
+                    f"environments in the file: {names}",
+                    Severity.ERROR,
+                )
+            ]
+        )
+
+
+def _add_variables(layers: Layers, environment: Mapping[str, str], dotenv: Mapping[str, str]) -> None:
+    for variables, only_if_unset in ((DEFAULTS, True), (KEYS, False)):
+        for variable, key in variables.items():
+            value = environment.get(variable) or dotenv.get(variable)
+            if value and not (only_if_unset and layers.has(key)):
+                label = f"environment variable {variable}" if environment.get(variable) else f"{variable} in .env"
+                layers.add_text(key, value, label=label)
+
+
+def _origins(layers: Layers, config: Config) -> dict[str, str]:
+    """Dotted key → what set it, for every key that has a value; keys of lists stand for the whole list."""
+    origins: dict[str, str] = {}
+    for key in shape.dotted_keys():
+        dotted = key.partition("[]")[0]
+        origin = layers.origin(tuple(dotted.split(".")))
+        origins[dotted] = origin.label if origin is not None else "default"
+    return dict(sorted(origins.items()))

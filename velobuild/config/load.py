@@ -29,12 +29,14 @@ def load(
     directory: Path,
     environment: Mapping[str, str],
     overrides: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
     env_name: str | None = None,
 ) -> Loaded:
     """Settle a site's configuration.
 
     `file` is taken as it is, else velobuild.toml is looked for in `directory` and above it. `overrides` maps dotted
-    keys to text, as `--set` gives them. Missing tokens are no error here: see `Loaded.require_tokens`.
+    keys to text, as `--set` gives them; `labels` names the flag that gave one, if it was another. Missing tokens are
+    no error here: see `Loaded.require_tokens`.
 
     Raises: ConfigError with every finding, in the order of the file.
     """
@@ -55,7 +57,7 @@ def load(
         layers.add_table(environments[env_name], label=f"[env.{env_name}] in {name}", in_file=("env", env_name))
     _add_variables(layers, environment, dotenv)
     for key, value in (overrides or {}).items():
-        layers.add_text(key, value, label=f"--set {key}")
+        layers.add_text(key, value, label=(labels or {}).get(key, f"--set {key}"))
 
     document, unknown = unknown_keys(layers.document)
     findings += unknown

@@ -1,0 +1,7 @@
+"""`python -m velobuild`."""
+
+import sys
+
+from velobuild.cli.main import main
+
+sys.exit(main())

@@ -15,7 +15,7 @@ from velobuild.errors import VelobuildError
 from velobuild.http.addresses import AddressPolicy, Resolve
 
 SLICE_S = 0.5
-CONNECT_S = 10.0
+CONNECT_S = 5.0
 
 
 class Stopped(VelobuildError):

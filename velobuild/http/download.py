@@ -22,7 +22,7 @@ import httpx
 
 from velobuild import __version__
 from velobuild.errors import ProtocolError, SourceUnavailable
-from velobuild.http.addresses import Address, AddressPolicy, Resolve, resolve_host, shown
+from velobuild.http.addresses import Address, AddressPolicy, Resolve, refused, resolve_host, shown
 from velobuild.http.checked import CheckedNetwork, Deadline, Stopped
 
 DEADLINE_S = 60.0
@@ -164,7 +164,10 @@ class Downloader:
                 location = header(response, "location")
                 if location is None:
                     raise ProtocolError("the server redirects to nowhere", code="VB4003", where=shown(url))
-                target = urljoin(address.url, location)
+                try:
+                    target = urljoin(address.url, location)
+                except ValueError as error:
+                    raise refused(location, "it is not a plain web address") from error
         raise ProtocolError(f"the server redirected more than {REDIRECTS_MAX} times", code="VB4003", where=shown(url))
 
     @contextlib.contextmanager
@@ -206,7 +209,7 @@ class Downloader:
         if response.status == 200:
             partial.restart(validators)
         length = header(response, "content-length")
-        total = start + int(length) if length and length.isdecimal() else None
+        total = start + int(length) if length and length.isdecimal() and len(length) < 19 else None
         self._check_size(total, expected_size, partial, where)
         size = start
         with partial.path.open("ab") as file:

@@ -1,0 +1,67 @@
+"""Characters: what may stand in content, how its words are counted and cut."""
+
+from __future__ import annotations
+
+import re
+
+# Marks that the rewriting step puts into a body and takes out again. Content never holds them: `clean_text` removes
+# them. Other private-use characters stay, since icon fonts live there.
+SLOT_OPEN, SLOT_CLOSE = "\ue000", "\ue001"
+STATIC_OPEN, STATIC_CLOSE = "\ue002", "\ue003"
+
+# Control characters (XML 1.0 forbids them, terminals obey them), noncharacters, and our own marks.
+UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ue000-\ue003\ufdd0-\ufdef\ufffe\uffff]")
+SURROGATE = re.compile("[\ud800-\udfff]")
+BLANK = re.compile(r"\s+")
+
+# Chinese and Japanese write without spaces; about two of their characters are read in the time of one Latin word.
+UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+UNSPACED_CHARACTER = re.compile(f"[{UNSPACED}\U00020000-\U0003134f]")
+WORD = re.compile(f"[{UNSPACED}\U00020000-\U0003134f]{{1,2}}|[^\\s{UNSPACED}\U00020000-\U0003134f]+")
+ELLIPSIS = "…"
+
+
+def names(listed: str) -> frozenset[str]:
+    """The names of a list that is written with spaces."""
+    return frozenset(listed.split())
+
+
+def clean_text(text: str) -> tuple[str, bool]:
+    """`text` without characters that no page, feed or file may hold, and whether anything was changed.
+
+    Removed: control characters but tab, line feed and carriage return; noncharacters; U+E000 to U+E003, which
+    velobuild uses itself. A lone surrogate becomes U+FFFD, for it cannot be written as UTF-8.
+    """
+    if text.isascii() and text.isprintable():
+        return text, False
+    cleaned = UNWANTED.sub("", text)
+    try:
+        cleaned.encode()
+    except UnicodeEncodeError:
+        # JSON may spell one character as two surrogates in separate strings; only those that do not pair are lost.
+        cleaned = SURROGATE.sub("\ufffd", cleaned.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    return cleaned, cleaned != text
+
+
+def one_line(text: str) -> str:
+    """`text` with every run of white space made one space."""
+    return BLANK.sub(" ", text).strip()
+
+
+def count_words(text: str) -> int:
+    """How many words a reader meets; two characters of a script without spaces count as one."""
+    if text.isascii():
+        return len(text.split())
+    unspaced = len(UNSPACED_CHARACTER.findall(text))
+    return len(UNSPACED_CHARACTER.sub(" ", text).split()) + (unspaced + 1) // 2 if unspaced else len(text.split())
+
+
+def first_words(text: str, limit: int) -> str:
+    """The first `limit` words of `text` on one line, with an ellipsis if that leaves something out."""
+    line = one_line(text)
+    end = 0
+    for number, word in enumerate(WORD.finditer(line)):
+        if number == limit:
+            return line[:end].rstrip(" ,;:-–—") + ELLIPSIS
+        end = word.end()
+    return line

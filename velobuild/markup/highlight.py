@@ -1,0 +1,152 @@
+"""Code in colour: Pygments classes for the page, and one style sheet for light and dark.
+
+Pygments is imported when the first block of code comes, for most commands never need it.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pygments.lexer import Lexer
+    from pygments.style import Style
+    from pygments.token import _TokenType
+
+CODE_CHARACTERS_MAX = 60_000
+"""A longer block stays plain: some of Pygments' grammars take much longer than the text grows."""
+PLAIN = frozenset({"none", "nohighlight", "no-highlight", "plain", "plaintext", "text", "txt", "output"})
+CONTRAST_MIN = 4.5
+"""WCAG 2 level AA for text of ordinary size."""
+
+
+@lru_cache(maxsize=1024)
+def highlight(code: str, language: str) -> str | None:
+    """`code` as escaped HTML with a span of a Pygments class around each token; None if the language is not known.
+
+    The text of the result is exactly `code`.
+    """
+    if language in PLAIN or len(code) > CODE_CHARACTERS_MAX:
+        return escape(code, quote=False)
+    lexer = _lexer(language)
+    if lexer is None:
+        return None
+    pieces: list[str] = []
+    open_class, run = "", ""
+    for kind, value in lexer.get_tokens(code):
+        name = "" if value.isspace() else _class(kind)
+        # White space takes the class of what stands before it, which spares spans and changes nothing that is seen.
+        if name in {open_class, ""} and (name == open_class or value.isspace()):
+            run += value
+            continue
+        pieces.append(_span(open_class, run))
+        open_class, run = name, value
+    pieces.append(_span(open_class, run))
+    return "".join(pieces)
+
+
+def _span(name: str, text: str) -> str:
+    if not text:
+        return ""
+    written = escape(text, quote=False)
+    return f'<span class="{name}">{written}</span>' if name else written
+
+
+@lru_cache(maxsize=512)
+def _class(kind: _TokenType) -> str:
+    """Pygments' short class of a token type, or of the nearest kind above it that has one."""
+    from pygments.token import STANDARD_TYPES
+
+    nearest: _TokenType | None = kind
+    while nearest is not None and nearest not in STANDARD_TYPES:
+        nearest = nearest.parent
+    return STANDARD_TYPES[nearest] if nearest is not None else ""
+
+
+@lru_cache(maxsize=256)
+def _lexer(language: str) -> Lexer | None:
+    from pygments.lexers import get_lexer_by_name
+    from pygments.util import ClassNotFound
+
+    try:
+        return get_lexer_by_name(language.lower(), stripnl=False, ensurenl=False)
+    except (ClassNotFound, ValueError):
+        return None
+
+
+def stylesheet(light: str = "default", dark: str = "github-dark") -> str:
+    """CSS for `.highlight` in two Pygments styles, the second where the reader prefers a dark scheme.
+
+    Every colour is moved, if it must be, until it has a contrast of 4.5 : 1 against its background. The same two
+    names always give the same text. Raises: ValueError, if Pygments knows no style of that name.
+    """
+    dark_rules = "\n".join("  " + line for line in _rules(_style(dark)))
+    day = "\n".join(_rules(_style(light)))
+    return f"{day}\n@media (prefers-color-scheme: dark) {{\n{dark_rules}\n}}\n"
+
+
+def _style(name: str) -> type[Style]:
+    from pygments.styles import get_style_by_name
+    from pygments.util import ClassNotFound
+
+    try:
+        return get_style_by_name(name)
+    except ClassNotFound as error:
+        raise ValueError(f"Pygments has no style called {name!r}") from error
+
+
+def _rules(style: type[Style]) -> list[str]:
+    from pygments.token import STANDARD_TYPES, Token
+
+    ground = _hex(style.background_color) or "ffffff"
+    base = style.style_for_token(Token)["color"] or ("000000" if _luminance(ground) > 0.2 else "ffffff")
+    text = readable(base, ground)
+    rules = [f".highlight {{ background: #{ground}; color: #{text}; }}"]
+    for token, name in sorted(STANDARD_TYPES.items(), key=lambda item: item[1]):
+        look = style.style_for_token(token)
+        if not name:
+            continue
+        # Always a colour, also the plain one: the dark rules must be able to undo every light rule.
+        parts = [f"color: #{readable(look['color'] or base, ground)}"]
+        parts.append(f"font-weight: {'bold' if look['bold'] else 'normal'}")
+        parts.append(f"font-style: {'italic' if look['italic'] else 'normal'}")
+        if look["underline"]:
+            parts.append("text-decoration: underline")
+        rules.append(f".highlight .{name} {{ {'; '.join(parts)}; }}")
+    return rules
+
+
+def _hex(colour: str | None) -> str | None:
+    found = re.fullmatch(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", colour or "")
+    if not found:
+        return None
+    digits = found[1].lower()
+    return digits if len(digits) == 6 else "".join(2 * digit for digit in digits)
+
+
+def contrast(one: str, other: str) -> float:
+    """The WCAG 2 contrast ratio of two colours `rrggbb`: 1 to 21."""
+    high, low = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def readable(colour: str, ground: str) -> str:
+    """`colour`, moved towards black or white in steps of 4 % until it is readable on `ground`."""
+    toward = 0 if contrast("000000", ground) > contrast("ffffff", ground) else 255
+    parts = [int(colour[i : i + 2], 16) for i in (0, 2, 4)]
+    for step in range(26):
+        moved = "".join(f"{round(part + (toward - part) * step / 25):02x}" for part in parts)
+        if contrast(moved, ground) >= CONTRAST_MIN:
+            return moved
+    return moved
+
+
+def _luminance(colour: str) -> float:
+    red, green, blue = (_linear(int(colour[i : i + 2], 16) / 255) for i in (0, 2, 4))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _linear(part: float) -> float:
+    return part / 12.92 if part <= 0.04045 else float(((part + 0.055) / 1.055) ** 2.4)

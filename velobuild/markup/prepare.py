@@ -1,0 +1,210 @@
+"""A body, as it came, made ready for the page: the one door into markup.
+
+    from velobuild.markup.prepare import MarkupOptions, fill, prepare, recipe
+
+`prepare` is pure: the same body, format and options give the same result, so it is worth keeping, under a key that
+holds `recipe(options)` and a hash of the body. `fill` then puts in what changes alone: addresses.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from html import escape
+from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from velobuild.errors import ContentProblem, Diagnostic
+from velobuild.markup import sanitize
+from velobuild.markup.bounds import bounded
+from velobuild.markup.headings import Heading, outline
+from velobuild.markup.links import Rewriting, parsed, serialized
+from velobuild.markup.prepared import Prepared, Ref, Resolve, Resolved, decode, encode, fill
+from velobuild.markup.text import clean_text, count_words, first_words
+from velobuild.markup.urls import body_id, origin
+from velobuild.model.entries import BodyFormat
+
+__all__ = [
+    "Heading",
+    "MarkupOptions",
+    "Prepared",
+    "Ref",
+    "Resolve",
+    "Resolved",
+    "body_id",
+    "decode",
+    "encode",
+    "fill",
+    "prepare",
+    "prepare_comment",
+    "recipe",
+]
+
+RECIPE = 1
+"""Raised whenever this package's own code comes to give another result."""
+ENGINES = ("nh3", "selectolax", "markdown", "pymdown-extensions", "pygments")
+
+# A parser drops one line feed at the beginning of <pre>; a second one is what the author meant.
+PRE_START = re.compile(r"(<pre[^>]*>)\n")
+TEXT_BLOCKS = "p,h1,h2,h3,h4,h5,h6,li,dt,dd,pre,blockquote,figure,figcaption,table,tr,ul,ol,dl,div,section,article,hr"
+NOTE_MARKS = 'sup[id^="c-fnref"],sup[id^="fnref"]'
+LINES_APART = re.compile(r"\n[ \t]*\n\s*")
+COMMENT_BLOCK = re.compile(r"<(?:p|ul|ol|pre|blockquote)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class MarkupOptions:
+    """Everything but the body that decides what `prepare` gives.
+
+    `base_url`: the address against which relative addresses are resolved (a post in the CMS); None for local pages,
+    whose relative addresses stay. `own_origins`: `scheme://host:port` of the site and the CMS; links to them are not
+    external. `toc_depth`: the deepest heading level in the table of contents. `embeds`: hosts of allowed frames.
+    """
+
+    html: Literal["sanitize", "trusted", "text"] = "sanitize"
+    embeds: tuple[str, ...] = ()
+    highlight: bool = True
+    toc_depth: int = 3
+    excerpt_words: int = 40
+    smart_quotes: bool = True
+    base_url: str | None = None
+    own_origins: tuple[str, ...] = ()
+
+
+def recipe(options: MarkupOptions) -> str:
+    """Options and engine versions as one line: two equal recipes and two equal bodies give equal results."""
+    return json.dumps([RECIPE, _engines(), asdict(options)], sort_keys=True, separators=(",", ":"))
+
+
+@lru_cache(maxsize=1)
+def _engines() -> dict[str, str]:
+    return {name: _version(name) for name in ENGINES}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # Frozen into one file, the packages have no metadata.
+        return "unknown"
+
+
+def prepare(body: str, format: BodyFormat, options: MarkupOptions) -> Prepared:
+    """The body as safe HTML with slots for its addresses, and what else a page needs to know of it.
+
+    Raises: ContentProblem (VB3001), if the body cannot be shown at all. Warnings name no place: the caller knows
+    which post it is.
+    """
+    body, repaired = clean_text(body)
+    html = _as_html(body, format, options)
+    warnings = [Diagnostic("VB3002", "characters that no page may hold were taken out of the text")] if repaired else []
+    trusted = options.html == "trusted"
+    if trusted:
+        html = LexborHTMLParser(html, is_fragment=True).html or ""
+    else:
+        warnings += sanitize.losses(html, options.embeds)
+        html, cut = bounded(html, frames=bool(options.embeds))
+        if cut:
+            warnings.append(Diagnostic("VB3002", "elements nested without end were taken out of the text"))
+        html = sanitize.sanitize(html, options.embeds)
+    if "&#" in body:
+        html = clean_text(html)[0]  # A numeric entity has become a character only now.
+    if options.html == "text":
+        html = _paragraphs(html)
+    return _rewritten(html, options, warnings)
+
+
+def _as_html(body: str, format: BodyFormat, options: MarkupOptions) -> str:
+    if format is BodyFormat.BLOCKS:
+        raise ContentProblem(
+            "the body is in the CMS's block format, which cannot be shown yet",
+            code="VB3001",
+            hint="let the CMS deliver HTML (content_html)",
+        )
+    if format is BodyFormat.MARKDOWN:
+        from velobuild.markup.markdown import to_html  # Most sites hold no Markdown, and loading it takes 0.1 s.
+
+        return to_html(body, smart_quotes=options.smart_quotes)
+    return body
+
+
+def _rewritten(html: str, options: MarkupOptions, warnings: list[Diagnostic]) -> Prepared:
+    if "<pre" in html:
+        html = PRE_START.sub("\\1\n\n", html)
+    root = parsed(html)
+    excerpt, words = _excerpt(root, options.excerpt_words), count_words(_all_text(root))
+    own = {origin(address) for address in (*options.own_origins, options.base_url or "")}
+    rewriting = Rewriting(
+        base_url=options.base_url,
+        own_origins=frozenset(filter(None, own)),
+        colour=options.highlight,
+        trusted=options.html == "trusted",
+    )
+    rewriting.run(root)
+    html = serialized(root)
+    if "<pre" in html:
+        html = PRE_START.sub("\\1\n\n", html)
+    return Prepared(
+        html=rewriting.written(html),
+        refs=tuple(rewriting.refs),
+        toc=outline(rewriting.headings, options.toc_depth),
+        words=words,
+        text=excerpt,
+        warnings=(*warnings, *rewriting.warnings),
+    )
+
+
+def _all_text(root: LexborNode) -> str:
+    return root.text(separator=" ")
+
+
+def _excerpt(root: LexborNode, words: int) -> str:
+    """The beginning of the running text; of all text, if there is none."""
+    notes = {note.mem_id for note in root.css(NOTE_MARKS)}
+    pieces, length = [], 0
+    for paragraph in root.css("p"):
+        text = "".join(_texts(paragraph, notes)) if notes else paragraph.text()
+        pieces.append(text)
+        length += count_words(text)
+        if length > words:
+            break
+    return first_words(" ".join(pieces) if length else _all_text(root), words)
+
+
+def _texts(node: LexborNode, without: set[int]) -> list[str]:
+    found: list[str] = []
+    for child in node.iter(include_text=True):
+        if child.tag == "-text":
+            found.append(child.text_lexbor())
+        elif child.mem_id not in without:
+            found += _texts(child, without)
+    return found
+
+
+def _paragraphs(html: str) -> str:
+    """The text of safe HTML in plain paragraphs."""
+    root = parsed(html)
+    for node in root.css(TEXT_BLOCKS):
+        node.insert_before("\n\n")
+        node.insert_after("\n\n")
+    for node in root.css("br"):
+        node.insert_after("\n")
+    paragraphs = [piece.strip() for piece in LINES_APART.split(root.text())]
+    return "\n".join(f"<p>{escape(piece, quote=False)}</p>" for piece in paragraphs if piece)
+
+
+def prepare_comment(text: str) -> str:
+    """A comment as safe paragraphs: no pictures, no headings, links without weight (`nofollow ugc`).
+
+    Takes plain text or HTML; empty lines part paragraphs and single line breaks are kept.
+    """
+    html, _ = bounded(clean_text(text)[0])
+    cleaned = clean_text(sanitize.sanitize_comment(html))[0].strip()
+    if COMMENT_BLOCK.search(cleaned):
+        return cleaned
+    pieces = [piece.strip().replace("\n", "<br>\n") for piece in LINES_APART.split(cleaned)]
+    # Cleaned once more, for an element that spans two paragraphs is only closed there.
+    return sanitize.sanitize_comment("".join(f"<p>{piece}</p>" for piece in pieces if piece))

@@ -119,7 +119,7 @@ def _patterns(config: Config) -> Iterator[Wrong]:
     ]
     for path, pattern, allowed, one_of in rules:
         named = set(PLACEHOLDER.findall(pattern))
-        rest = PLACEHOLDER.sub("", pattern)
+        rest = PLACEHOLDER.sub("x", pattern)
         if unknown := sorted(named - allowed):
             may = ", ".join(f"{{{name}}}" for name in sorted(allowed)) or "none"
             yield Wrong(path, f"`{{{unknown[0]}}}` means nothing here", f"placeholders that do: {may}")

@@ -96,9 +96,11 @@ def read_tokens(
         path = root / Path(token_file).expanduser()
         text = _read_private(path, warn=warn, missing_ok=False) or ""
         found += [Secret(line.strip(), f"file {token_file}") for line in text.splitlines() if line.strip()]
+    unique: dict[str, Secret] = {}
     for secret in found:
         _check_sendable(secret)
-    return tuple({secret.reveal(): secret for secret in reversed(found)}.values())[::-1]
+        unique.setdefault(secret.reveal(), secret)
+    return tuple(unique.values())
 
 
 def _check_sendable(secret: Secret) -> None:
@@ -107,7 +109,7 @@ def _check_sendable(secret: Secret) -> None:
         return
     position = next(n for n, character in enumerate(value) if not SENDABLE.fullmatch(character))
     raise ConfigError(
-        f"the token has a character that cannot be sent, the {position + 1}. of {len(value)}",
+        f"the token cannot be sent: character {position + 1} of {len(value)} is no printable ASCII",
         code="VB1202",
         where=secret.origin,
         hint="a token is printable ASCII without spaces; a copied one often brings a line break along",

@@ -328,6 +328,29 @@ def oranges() -> Image.Image:
     return canvas.finished()
 
 
+def emblem(size_px: int) -> Image.Image:
+    """A ladle and a spanner, crossed."""
+    canvas = Canvas(480, 480, PAPER)
+    canvas.disc(240, 240, 236, TEAL)
+    canvas.line([(128, 124), (330, 340)], PAPER, 30)
+    canvas.disc(116, 114, 52, PAPER)
+    canvas.shape([(116, 114), (30, 74), (76, 28)], TEAL)
+    canvas.disc(344, 352, 40, PAPER)
+    canvas.disc(344, 352, 17, TEAL)
+    canvas.line([(352, 110), (176, 300)], MUSTARD, 24)
+    canvas.disc(146, 336, 64, MUSTARD)
+    canvas.oval(146, 322, 48, 30, "#b98a2e")
+    return canvas.finished().resize((size_px, size_px), Image.Resampling.LANCZOS)
+
+
+def logo() -> Image.Image:
+    return emblem(480)
+
+
+def favicon() -> Image.Image:
+    return emblem(64)
+
+
 def exif_of_the_canal() -> Image.Exif:
     """A place and a camera, as a telephone writes them: a published copy must not carry the place."""
     exif = Image.Exif()
@@ -352,8 +375,10 @@ PICTURES: dict[str, Callable[[], Image.Image]] = {
     "canal.jpg": canal,
     "chart.png": chart,
     "clock-tower.png": clock_tower,
+    "favicon.png": favicon,
     "garden.webp": garden,
     "gears.png": gears,
+    "logo.png": logo,
     "market.webp": market,
     "night-ride.webp": night_ride,
     "oranges.png": oranges,

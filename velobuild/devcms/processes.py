@@ -51,7 +51,9 @@ def end(pid: int, marker: str) -> None:
                 break
             signal_next = signal.SIGKILL
         time.sleep(POLL_S)
-    _children.pop(pid, None)
+    child = _children.pop(pid, None)
+    if child is not None:
+        child.wait()
 
 
 def free_port() -> int:

@@ -104,7 +104,7 @@ class Running:
         for record in live:
             self.admin.update("api_keys", record["id"], {"revoked_at": stored_date(self._clock())})
 
-    def keys(self) -> list[ApiKey]:
+    def api_keys(self) -> list[ApiKey]:
         """Oldest first, revoked ones too."""
         return [
             ApiKey(record["name"], tuple(record["scopes"] or ()), record["created"], bool(record["revoked_at"]))

@@ -330,11 +330,10 @@ def oranges() -> Image.Image:
 
 def emblem(size_px: int) -> Image.Image:
     """A ladle and a spanner, crossed."""
-    canvas = Canvas(480, 480, PAPER)
-    canvas.disc(240, 240, 236, TEAL)
+    canvas = Canvas(480, 480, TEAL)
     canvas.line([(128, 124), (330, 340)], PAPER, 30)
     canvas.disc(116, 114, 52, PAPER)
-    canvas.shape([(116, 114), (30, 74), (76, 28)], TEAL)
+    canvas.shape([(122, 120), (30, 74), (76, 28)], TEAL)
     canvas.disc(344, 352, 40, PAPER)
     canvas.disc(344, 352, 17, TEAL)
     canvas.line([(352, 110), (176, 300)], MUSTARD, 24)
@@ -343,20 +342,11 @@ def emblem(size_px: int) -> Image.Image:
     return canvas.finished().resize((size_px, size_px), Image.Resampling.LANCZOS)
 
 
-def logo() -> Image.Image:
-    return emblem(480)
-
-
-def favicon() -> Image.Image:
-    return emblem(64)
-
-
 def exif_of_the_canal() -> Image.Exif:
     """A place and a camera, as a telephone writes them: a published copy must not carry the place."""
     exif = Image.Exif()
     exif[Base.Make] = "Ladle & Spanner"
     exif[Base.Model] = "draw_media.py"
-    exif[Base.Orientation] = 1
     exif.get_ifd(IFD.GPSInfo).update(
         {
             GPS.GPSVersionID: b"\x02\x03\x00\x00",
@@ -375,10 +365,10 @@ PICTURES: dict[str, Callable[[], Image.Image]] = {
     "canal.jpg": canal,
     "chart.png": chart,
     "clock-tower.png": clock_tower,
-    "favicon.png": favicon,
+    "favicon.png": lambda: emblem(64),
     "garden.webp": garden,
     "gears.png": gears,
-    "logo.png": logo,
+    "logo.png": lambda: emblem(480),
     "market.webp": market,
     "night-ride.webp": night_ride,
     "oranges.png": oranges,

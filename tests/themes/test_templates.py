@@ -38,7 +38,7 @@ from tests.themes.theme_stand_ins import (
 
 HOSTILE = """</title></script><script>evil()</script><!--" onload="evil()' onerror='evil()' <b>&amp;{{ 7 * 7 }}"""
 BREAD = TermView("bread", "bread", "/tags/bread/", 3)
-CODE = '<div class="highlight"><pre tabindex="0"><code><span class="k">def</span> rise()</code></pre></div>'
+CODE = '<pre class="highlight" tabindex="0"><code><span class="k">def</span> rise()</code></pre>'
 BODY = Markup(f"""<p>Text with <a href="/x/">a link</a>, <code>code</code>, <kbd>Ctrl</kbd> and <mark>a mark</mark>.</p>
 <h2 id="c-dough">The dough</h2><ul><li>Flour</li></ul><blockquote><p>Wait.</p></blockquote>
 <figure><img src="/pic.svg" alt="A loaf" width="1200" height="700"><figcaption>The loaf.</figcaption></figure>

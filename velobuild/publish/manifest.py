@@ -1,0 +1,124 @@
+"""What a release holds, as a value and as a file; and what differs between two of them. Pure, but for `read`.
+
+The file is a line of JSON about the release, one line for each file in the order of paths, and last the SHA-256 of
+all lines before it: a manifest that was cut or changed says so itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from velobuild.errors import GuardRefused
+from velobuild.model.outputs import OutputChange, OutputFile, OutputKind, Phase
+from velobuild.publish.disk import disk_errors
+
+VERSION = 1
+NOTHING: Mapping[str, OutputFile] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A release: its number (None in in-place mode), its files by path, and free text that the build keeps with it."""
+
+    release: int | None
+    files: Mapping[str, OutputFile]
+    meta: Mapping[str, str]
+    created_at: datetime
+    previous: int | None = None
+    """The release that was live before this one."""
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(file.size_bytes for file in self.files.values())
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseInfo:
+    """A kept release, as `velobuild releases` lists it. What a damaged manifest cannot tell is None."""
+
+    number: int
+    created_at: datetime | None
+    files: int | None
+    size_bytes: int | None
+    live: bool
+    held: bool
+
+
+class ManifestDamaged(ValueError):
+    """The bytes are no manifest; the message says why."""
+
+
+def encode(manifest: Manifest) -> bytes:
+    head = {
+        "version": VERSION,
+        "release": manifest.release,
+        "created_at": manifest.created_at.isoformat(),
+        "previous": manifest.previous,
+        "meta": dict(sorted(manifest.meta.items())),
+    }
+    files = [manifest.files[path] for path in sorted(manifest.files)]
+    rows = [[file.path, file.sha256, file.size_bytes, str(file.phase)] for file in files]
+    content = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in [head, *rows]).encode()
+    return content + json.dumps({"sha256": hashlib.sha256(content).hexdigest()}).encode() + b"\n"
+
+
+def decode(content: bytes) -> Manifest:
+    """Raises ManifestDamaged."""
+    try:
+        *lines, end = content.splitlines(keepends=True)
+        if json.loads(end) != {"sha256": hashlib.sha256(b"".join(lines)).hexdigest()}:
+            raise ManifestDamaged("its checksum does not fit its lines")
+        head, *rows = [json.loads(line) for line in lines]
+        if head["version"] != VERSION:
+            raise ManifestDamaged(f"its version is {head['version']}, this velobuild knows {VERSION}")
+        files = {path: OutputFile(path, sha256, size, Phase(phase)) for path, sha256, size, phase in rows}
+        created_at = datetime.fromisoformat(head["created_at"])
+        return Manifest(head["release"], files, head["meta"], created_at, head["previous"])
+    except ManifestDamaged:
+        raise
+    except (ValueError, TypeError, KeyError) as error:
+        raise ManifestDamaged("it is not written as a manifest is") from error
+
+
+def read(file: Path) -> Manifest | None:
+    """The manifest in a file, None if there is no file. Raises GuardRefused VB5004 if it is damaged, OutputError."""
+    with disk_errors("the manifest cannot be read", file):
+        try:
+            content = file.read_bytes()
+        except FileNotFoundError:
+            return None
+    try:
+        return decode(content)
+    except ManifestDamaged as error:
+        raise damaged(f"the manifest cannot be trusted: {error}", file) from error
+
+
+def damaged(what: str, where: Path | str) -> GuardRefused:
+    return GuardRefused(
+        what, code="VB5004", where=str(where), hint="choose another release (`velobuild releases`), or build a new one"
+    )
+
+
+def compare(
+    before: Mapping[str, OutputFile], after: Mapping[str, OutputFile], damaged: Collection[str] = ()
+) -> tuple[OutputChange, ...]:
+    """What happens to each path, in the order of paths. A path in `damaged` is rewritten though its hash is equal."""
+    changes = []
+    for path in sorted(before.keys() | after.keys()):
+        old, new = before.get(path), after.get(path)
+        if new is None:
+            changes.append(OutputChange(path, OutputKind.REMOVED, None, 0))
+            continue
+        if old is None:
+            kind = OutputKind.CREATED
+        elif old.sha256 != new.sha256 or path in damaged:
+            kind = OutputKind.REWRITTEN
+        else:
+            kind = OutputKind.UNCHANGED
+        changes.append(OutputChange(path, kind, new.sha256, new.size_bytes))
+    return tuple(changes)

@@ -28,7 +28,7 @@ from velobuild.errors import (
 )
 from velobuild.http.errors import Retryable, header_count, meaning, pause_s, printable, refusal, stamp
 from velobuild.http.exchange import EXCERPT_CHARS, Exchanged, exchange
-from velobuild.http.limiter import Limiter, Slot, key_name
+from velobuild.http.limiter import Limiter, Rate, Slot, key_name
 from velobuild.http.origin import checked_base, checked_token
 from velobuild.http.strict_json import NotJson, parse
 from velobuild.http.transport import DeadlineTransport
@@ -138,6 +138,11 @@ class ApiClient:
                     deadline_s=self._deadline_s,
                 ),
             )
+
+    @property
+    def rate(self) -> Rate:
+        """The rate that is kept to now."""
+        return self._limiter.rate(self._key())
 
     def estimate_s(self, calls: int) -> float:
         """How long so many further calls will take because of the rate limit, in seconds."""

@@ -1,0 +1,40 @@
+"""The outside world as deltas. `SOURCES` names every kind of source; its module is loaded when it is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from velobuild.model.ports import Clock, Progress, Source, Warn, utc_now
+
+if TYPE_CHECKING:
+    from velobuild.config.schema import Loaded
+    from velobuild.sources.opening import Opened
+
+SOURCES: Mapping[str, str] = MappingProxyType({"velocms": "velobuild.sources.opening:open_velocms"})
+"""`source.type` → module and function that opens it."""
+
+
+def open_source(
+    loaded: Loaded,
+    *,
+    cache: Path | None,
+    clock: Clock = utc_now,
+    warn: Warn = lambda finding: None,
+    progress: Progress | None = None,
+) -> Opened:
+    """The source that the configuration names, with its connections: close it, or use it in a `with` block.
+
+    `cache` is the folder, shared by all sites of this user, that holds the rate limiter's file. Nothing is sent yet.
+
+    Raises ConfigError for an address, a token or a rate that cannot be used.
+    """
+    module, _, name = SOURCES[loaded.config.source.type].partition(":")
+    opener: Callable[..., Opened] = getattr(import_module(module), name)
+    return opener(loaded, cache=cache, clock=clock, warn=warn, progress=progress)
+
+
+__all__ = ["SOURCES", "Source", "open_source"]

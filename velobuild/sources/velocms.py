@@ -1,0 +1,170 @@
+"""VeloCMS through its REST API v1: the fewest calls that can do.
+
+Lists carry no bodies, so a body is fetched once for each (id, version) and never again; what was fetched is handed
+over at once and survives a stop at any moment. A post goes only when the CMS, asked for that very post, says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from velobuild.config.schema import LimitsConfig, SourceConfig
+from velobuild.errors import Diagnostic, TokenError
+from velobuild.http.client import ApiClient
+from velobuild.http.errors import RecordMissing
+from velobuild.model.entries import Collection, Comment, Delta, Media
+from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
+from velobuild.sources.listing import Listing, no_progress
+from velobuild.sources.memory import Memory, recall
+from velobuild.sources.posts import POSTS, PostReading, Tally, left_out
+from velobuild.sources.records import (
+    Unusable,
+    comment_of,
+    media_of,
+    record_id,
+    settings_of,
+    title_of,
+    unwrap,
+    version_of_entry,
+)
+
+MEDIA, COMMENTS, SETTINGS = Collection.MEDIA, Collection.COMMENTS, Collection.SETTINGS
+OPTIONAL_SCOPES = {MEDIA: "media:read", COMMENTS: "comments:read", SETTINGS: "site-settings:read"}
+
+
+class VeloCms:
+    """A `Source`. After `changes` has been read to its end, or stopped with an error, `tally` tells what was done."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        config: SourceConfig,
+        limits: LimitsConfig,
+        *,
+        clock: Clock = utc_now,
+        warn: Warn = lambda finding: None,
+        progress: Progress = no_progress,
+    ) -> None:
+        self._client = client
+        self._config = config
+        self._limits = limits
+        self._clock = clock
+        self._warn = warn
+        self._progress = progress
+        self._tally = Tally()
+
+    @property
+    def tally(self) -> Tally:
+        self._tally.usage = self._client.usage
+        return self._tally
+
+    def changes(self, known: Known, cursor: str | None) -> Iterator[Delta]:
+        """See `Source.changes`. A future date does not hold a post back here: the store knows the hour, this does not.
+
+        Media are listed when a post changed, and once a day, since an alt text can change alone.
+
+        Raises TokenError, ConfigError, SourceUnavailable or ProtocolError.
+        """
+        self._tally = Tally()
+        memory = recall(cursor, self._limits)
+        posts = PostReading(
+            self._client,
+            self._config,
+            self._limits,
+            known=known,
+            memory=memory,
+            tally=self._tally,
+            warn=self._warn,
+            progress=self._progress,
+        )
+        yield from posts.deltas()
+        memory = replace(memory, left_out=posts.left_out, members=posts.members)
+        if posts.versions != known.versions(POSTS):
+            # Said already in the posts' own cursor: if the media cannot be read now, they are due next time.
+            memory = replace(memory, media_at=None)
+        yield Delta(POSTS, versions=posts.versions, cursor=memory.cursor(), complete=True)
+        if memory.media_due(self._clock()):
+            memory = replace(memory, media_at=self._clock())
+            yield from self._records(known, MEDIA, "media", {}, memory)
+        if self._config.comments:
+            yield from self._records(known, COMMENTS, "comments", {"status": "approved"}, memory, posts.versions)
+        yield from self._settings(known, memory)
+
+    def _records(
+        self,
+        known: Known,
+        collection: Collection,
+        path: str,
+        params: dict[str, str],
+        memory: Memory,
+        posts: dict[str, str] | None = None,
+    ) -> Iterator[Delta]:
+        """A listed collection without bodies. `posts` are those whose comments are wanted."""
+        listing = Listing(self._client, path, params, progress=self._progress)
+        committed = known.versions(collection)
+        versions: dict[str, str] = {}
+        try:
+            for records in listing:
+                entries = [entry for raw in records if (entry := self._entry(raw, collection, committed, versions))]
+                wanted = [e for e in entries if not isinstance(e, Comment) or posts is None or e.post_id in posts]
+                page = {entry.id: version_of_entry(entry) for entry in wanted}
+                versions.update(page)
+                news = tuple(entry for entry in wanted if not known.holds(collection, entry.id, page[entry.id]))
+                if news:
+                    yield Delta(collection, upserts=news, versions={entry.id: page[entry.id] for entry in news})
+        except (TokenError, RecordMissing) as error:
+            self._without(collection, error)
+            return
+        if not listing.stable:
+            versions = committed | versions
+            self._warn(
+                Diagnostic("VB2205", f"the list of {path} kept changing; what was known stays", self._client.base_url)
+            )
+        yield Delta(collection, versions=versions, cursor=memory.cursor(), complete=True)
+
+    def _entry(
+        self, raw: Any, collection: Collection, committed: dict[str, str], versions: dict[str, str]
+    ) -> Media | Comment | None:
+        try:
+            return media_of(raw) if collection is MEDIA else comment_of(raw)
+        except Unusable as error:
+            self._tally.left_out += 1
+            self._warn(left_out(f"{collection.value}: {title_of(raw)}", str(error)))
+        try:
+            id = record_id(raw)
+        except Unusable:
+            return None
+        if id in committed:
+            versions[id] = committed[id]
+        return None
+
+    def _settings(self, known: Known, memory: Memory) -> Iterator[Delta]:
+        try:
+            raw = unwrap(self._client.get_json("site-settings").body)
+            settings = settings_of(raw)
+        except (TokenError, RecordMissing) as error:
+            self._without(SETTINGS, error)
+            return
+        except Unusable as error:
+            self._tally.left_out += 1
+            self._warn(left_out("site-settings", str(error)))
+            return
+        version = version_of_entry(settings)
+        held = known.holds(SETTINGS, settings.id, version)
+        versions = {settings.id: version}
+        yield Delta(SETTINGS, () if held else (settings,), versions, cursor=memory.cursor(), complete=True)
+
+    def _without(self, collection: Collection, error: TokenError | RecordMissing) -> None:
+        """Go on without an optional collection; a token that is refused altogether is no such case."""
+        if error.code == "VB2001":
+            raise error
+        self._warn(
+            Diagnostic(
+                "VB2207",
+                f"{collection.value} are not available ({error}); what was fetched before is kept",
+                self._client.base_url,
+                f"give the key the scope {OPTIONAL_SCOPES[collection]} under Admin → Settings → API Keys",
+            )
+        )

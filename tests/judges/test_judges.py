@@ -83,6 +83,22 @@ def test_the_html_checker_passes_a_good_page_and_names_the_place_in_a_bad_one(tm
     assert all(finding.startswith("bad.html:7:") for finding in findings), findings
 
 
+def test_the_html_checker_reads_paths_in_any_script_whatever_the_locale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    (tmp_path / "味噌汁の朝").mkdir()
+    page(tmp_path / "味噌汁の朝", "index.html", BAD_MARKUP)
+    assert any(finding.startswith("味噌汁の朝/index.html:7:") for finding in nu_html(tmp_path))
+
+
+def test_the_html_checker_does_not_pass_what_it_could_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "味噌汁の朝").mkdir()
+    page(tmp_path / "味噌汁の朝", "index.html", BAD_MARKUP)
+    with pytest.raises(AssertionError, match="did not read"):
+        nu_html(tmp_path, locale="C")
+
+
 def test_the_html_checker_refuses_to_pass_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="no HTML"):
         nu_html(tmp_path)

@@ -144,6 +144,7 @@ def test_one_photograph_carries_a_place_so_that_stripping_can_be_seen() -> None:
 
 def test_the_script_draws_the_pictures_that_are_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [str(SITE), *sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # the folder is shipped as it lies
     runpy.run_path(str(SITE / "draw_media.py"))["write"](tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in MEDIA.iterdir()}
     for path in sorted(tmp_path.iterdir()):

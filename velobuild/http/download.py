@@ -7,6 +7,7 @@ Cookies, proxies, `~/.netrc` and certificates named in the environment are ignor
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import re
 import ssl
@@ -33,6 +34,12 @@ FIRST_PAUSE_S = 0.5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504})
 CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
+
+
+@functools.cache
+def public_authorities() -> ssl.SSLContext:
+    """The well-known certificate authorities; loading them takes a while, so it is done once."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 class TemporaryFailure(SourceUnavailable):
@@ -102,7 +109,7 @@ class Downloader:
         self._first_pause_s = first_pause_s
         self._deadline = Deadline(stop or threading.Event(), monotonic)
         self._pool = httpcore.ConnectionPool(
-            ssl_context=tls or httpx.create_ssl_context(trust_env=False),
+            ssl_context=tls or public_authorities(),
             max_connections=4,
             max_keepalive_connections=2,
             keepalive_expiry=5.0,
@@ -182,11 +189,10 @@ class Downloader:
         except httpcore.TimeoutException as error:
             raise TemporaryFailure("the server did not send the file in time", where=where) from error
         except httpcore.ConnectError as error:
-            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-                reason = error.__cause__.verify_message
-                raise SourceUnavailable(
-                    f"the certificate of {address.origin} is not trusted: {reason}", code="VB4001", where=where
-                ) from error
+            reason = error.args[0] if error.args else None
+            if isinstance(reason, ssl.SSLCertVerificationError):
+                what = f"the certificate of {address.origin} is not trusted: {reason.verify_message}"
+                raise SourceUnavailable(what, code="VB4001", where=where) from error
             raise TemporaryFailure(f"{address.origin} could not be reached", where=where) from error
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise TemporaryFailure("the connection broke off", where=where, of_host=False) from error

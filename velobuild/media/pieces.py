@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from mmap import mmap
+from mmap import MADV_DONTNEED, PAGESIZE, mmap
 
 from velobuild.errors import ProtocolError
 
@@ -78,6 +78,14 @@ def chunks(view: View, pieces: tuple[Piece, ...]) -> Iterator[bytes]:
         for at in range(start, end, STEP_BYTES):
             until = min(at + STEP_BYTES, end)
             yield view[at:until] if isinstance(piece, Span) else bytes(until - at)
+            if isinstance(view, mmap) and isinstance(piece, Span):
+                forget(view, at, until)
+
+
+def forget(view: mmap, start: int, end: int) -> None:
+    """Tell the kernel that these bytes are not needed again, so that a large file never counts as our memory."""
+    first = start - start % PAGESIZE
+    view.madvise(MADV_DONTNEED, first, end - first)
 
 
 def damaged(what: str) -> ProtocolError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from velobuild.media.exif import UPRIGHT, only_orientation, orientation
+from velobuild.media.exif import UPRIGHT, as_shown, only_orientation, orientation
 from velobuild.media.pieces import STEP_BYTES, Cut, Examined, View, count_part, damaged
 
 SIGNATURE_BYTES = 8
@@ -16,12 +16,12 @@ PROFILE_BYTES_MAX = 4_000_000
 def examine_png(view: View) -> Examined:
     """Raises ProtocolError if a sum is wrong or the end is missing. Compressed texts are dropped unopened.
 
-    Width and height are those of the header: browsers do not agree on turning a PNG by its EXIF, so the orientation
-    is kept, but not counted.
+    Width and height are as browsers show the picture: Chromium turns a PNG by its EXIF (it does not turn a WebP).
     """
     cut = Cut()
     cut.keep(0, SIGNATURE_BYTES)
     at, parts, frames, width, height, pictures = SIGNATURE_BYTES, 0, 0, 0, 0, 0
+    turned = UPRIGHT
     while True:
         parts = count_part(parts)
         length, name = int.from_bytes(view[at : at + 4], "big"), view[at + 4 : at + 8]
@@ -52,7 +52,7 @@ def examine_png(view: View) -> Examined:
             break
     if not pictures or not width or not height:
         raise damaged("the PNG holds no picture")
-    return Examined(tuple(cut.pieces), width, height, width * height, max(frames, 1))
+    return Examined(tuple(cut.pieces), *as_shown(width, height, turned), width * height, max(frames, 1))
 
 
 def check_sum(view: View, start: int, end: int) -> None:

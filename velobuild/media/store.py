@@ -12,11 +12,13 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from threading import Lock
+from typing import BinaryIO
 
 from velobuild.errors import OutputError, ProtocolError
 from velobuild.media.examine import examine
 from velobuild.media.kinds import Kind
-from velobuild.media.pieces import STEP_BYTES, chunks
+from velobuild.media.pieces import STEP_BYTES, Examined, chunks
 from velobuild.model.assets import Asset
 
 KEEP_INCOMING = timedelta(days=7)
@@ -39,6 +41,8 @@ class ObjectStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._incoming = folder / ".incoming"
+        # Threads would not be faster, since this is work of the processor, but each would hold a file's pages.
+        self._one_at_a_time = Lock()
 
     def place(self, digest: str, extension: str) -> Path:
         return self._folder / digest[:2] / f"{digest[2:]}.{extension}"
@@ -57,25 +61,17 @@ class ObjectStore:
 
         Raises ProtocolError (VB4003, VB4004) if it may not be published, OSError if the disk fails.
         """
-        if source.stat().st_size == 0:
-            raise ProtocolError("the file is empty", code="VB4003")
-        with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as view:
-            kind, examined = examine(view, megapixels=megapixels)
-            with self.temporary() as temporary:
-                digest = sha256()
-                with temporary.open("wb") as out:
-                    for chunk in chunks(view, examined.pieces):
-                        digest.update(chunk)
-                        out.write(chunk)
-                    # Readable by a web server, whatever the umask: releases hard-link these very files.
-                    os.fchmod(out.fileno(), 0o644)
-                    out.flush()
-                    os.fsync(out.fileno())
-                    size = out.tell()
-                name = digest.hexdigest()
-                place = self.place(name, kind.extension)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                temporary.replace(place)
+        with self.temporary() as temporary, temporary.open("wb") as out:
+            with self._one_at_a_time:
+                name, kind, examined = clean(source, out, megapixels=megapixels)
+            size = out.tell()
+            # Readable by a web server, whatever the umask: releases hard-link these very files.
+            os.fchmod(out.fileno(), 0o644)
+            out.flush()
+            os.fsync(out.fileno())
+            place = self.place(name, kind.extension)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            temporary.replace(place)
         return Stored(name, size, kind, examined.width_px, examined.height_px)
 
     def admit_copy(self, source: Path, *, limit_bytes: int, megapixels: int) -> Stored:
@@ -112,6 +108,19 @@ class ObjectStore:
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime < oldest:
                     path.unlink()
+
+
+def clean(source: Path, out: BinaryIO, *, megapixels: int) -> tuple[str, Kind, Examined]:
+    """Write what may be published of `source`; gives the hash of what was written. Raises ProtocolError."""
+    if source.stat().st_size == 0:
+        raise ProtocolError("the file is empty", code="VB4003")
+    digest = sha256()
+    with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as view:
+        kind, examined = examine(view, megapixels=megapixels)
+        for chunk in chunks(view, examined.pieces):
+            digest.update(chunk)
+            out.write(chunk)
+    return digest.hexdigest(), kind, examined
 
 
 @contextlib.contextmanager

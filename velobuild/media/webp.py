@@ -14,7 +14,11 @@ FRAME_HEADER_BYTES = 16
 
 
 def examine_webp(view: View) -> Examined:
-    """Raises ProtocolError if the picture is not whole. Whatever follows its declared length goes."""
+    """Raises ProtocolError if the picture is not whole. Whatever follows its declared length goes.
+
+    Width and height are those of the canvas: browsers do not turn a WebP by its EXIF, of which the orientation is kept
+    for programs that do.
+    """
     size = 8 + little(view, 4, 4)
     if size > len(view):
         raise damaged("the WebP is cut short")

@@ -162,9 +162,9 @@ def _with_body(
     alts: dict[str, str],
     warnings: list[Diagnostic],
 ) -> dict[str, Any]:
-    from velobuild.markup import markdown
+    from velobuild.markup.markdown import to_html
 
-    html = markdown.to_html(text)
+    html = to_html(text)
     tree = LexborHTMLParser(html)
     rewritten = False
     for node in tree.css(",".join(f"[{name}]" for name in LINKING)):

@@ -1,0 +1,225 @@
+"""`velobuild cms`: the development CMS from the command line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from velobuild.cli.context import Context
+from velobuild.devcms import DevCms, Running, Switches
+from velobuild.devcms.records import EVENTS, READ_SCOPES, SCOPES
+from velobuild.errors import ConfigError
+
+DEFAULT_FOLDER = ".velobuild-cms"
+DEFAULT_PORT = 8090
+DATA = "velobuild.cms.data"
+
+
+@click.group(help="A development CMS that speaks VeloCMS's API: a real PocketBase on this machine.")
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=DEFAULT_FOLDER,
+    show_default=True,
+    help="The folder in which it keeps everything.",
+)
+@click.pass_context
+def cms(context: click.Context, data: Path) -> None:
+    context.meta[DATA] = data
+
+
+def _development(context: click.Context) -> DevCms:
+    """The development CMS that `--data` names; looked up this late because `-C` may follow the command."""
+    top = context.find_root().obj
+    folder = top.directory if isinstance(top, Context) else Path()
+    return DevCms(folder / context.meta[DATA])
+
+
+def _attach(context: click.Context) -> Running:
+    """The running server, let go of at the end of the command."""
+    running = _development(context).attach()
+    context.call_on_close(running.close)
+    return running
+
+
+@cms.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help=f"0 takes a free one.  [default: {DEFAULT_PORT}; the port it runs on]"
+)
+@click.pass_context
+def start(context: click.Context, port: int | None) -> None:
+    """Start it in the background, and say where it is."""
+    development = _development(context)
+    running = development.running()
+    if running is None or port is not None:
+        running = development.start(DEFAULT_PORT if port is None else port)
+    running.close()
+    _show(running)
+    click.echo("Next: velobuild cms seed FOLDER, then velobuild cms key create NAME", err=True)
+
+
+@cms.command()
+@click.pass_context
+def stop(context: click.Context) -> None:
+    """Stop it. The content stays."""
+    stopped = _development(context).stop()
+    click.echo("Stopped." if stopped else "It was not running.", err=True)
+
+
+@cms.command()
+@click.pass_context
+def status(context: click.Context) -> None:
+    """Say whether it runs, where, and what it holds. Ends with 1 if it does not run."""
+    running = _development(context).running()
+    if running is None:
+        click.echo("The development CMS is not running.", err=True)
+        context.exit(1)
+    context.call_on_close(running.close)
+    _show(running)
+    posts = running.posts()
+    published = sum(post["status"] == "published" for post in posts)
+    click.echo(f"Posts      {len(posts)} ({published} published)")
+    click.echo(f"Media      {len(running.media())}")
+    click.echo(f"Keys       {sum(not key.revoked for key in running.api_keys())}")
+    click.echo(f"Webhooks   {len(running.webhooks())}")
+
+
+def _show(running: Running) -> None:
+    click.echo(f"API        {running.url}/api/v1")
+    click.echo(f"Dashboard  {running.dashboard_url}")
+    click.echo(f"E-mail     {running.email}")
+    click.echo(f"Password   {running.password}")
+
+
+@cms.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.pass_context
+def seed(context: click.Context, folder: Path) -> None:
+    """Fill it from FOLDER: posts/*.md with front matter, media/, settings.toml.
+
+    Again, it changes only what differs.
+    """
+    from velobuild.devcms.seed import seed as fill
+
+    seeded = fill(_attach(context), folder)
+    for warning in seeded.warnings:
+        click.echo(f"warning[{warning.code}]: {warning.what}\n  --> {warning.where}", err=True)
+    click.echo(
+        f"Seeded {seeded.posts} posts ({seeded.created} new, {seeded.changed} changed), {seeded.media} media files."
+    )
+
+
+@cms.group()
+def key() -> None:
+    """Keys to the REST API."""
+
+
+@key.command("create")
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="Again for each; the default reads.")
+@click.pass_context
+def create_key(context: click.Context, name: str, scopes: tuple[str, ...]) -> None:
+    """Make a key and print it, this once: only its SHA-256 is kept.
+
+    Without --scope it may read posts, media and site settings: all that velobuild needs.
+    """
+    made = _attach(context).create_key(name, scopes or READ_SCOPES)
+    click.echo(made)
+    click.echo("Keep it now: it is not shown again. velobuild reads it from VELOCMS_API_KEY.", err=True)
+
+
+@key.command("list")
+@click.pass_context
+def list_keys(context: click.Context) -> None:
+    """Name the keys with their scopes."""
+    for key in _attach(context).api_keys():
+        click.echo(f"{key.name}\t{'revoked' if key.revoked else 'valid'}\t{' '.join(key.scopes)}")
+
+
+@key.command("revoke")
+@click.argument("name")
+@click.pass_context
+def revoke_key(context: click.Context, name: str) -> None:
+    """Refuse the key from its next call on."""
+    _attach(context).revoke_key(name)
+    click.echo(f"Revoked {name}.", err=True)
+
+
+@cms.group()
+def webhook() -> None:
+    """Addresses that are told when something changes."""
+
+
+@webhook.command("add")
+@click.argument("url")
+@click.option("--event", "events", multiple=True, type=click.Choice(EVENTS), help="Again for each; the default is all.")
+@click.option("--variant", type=click.Choice(["v1", "raw"]), default="v1", show_default=True, help="How it is signed.")
+@click.pass_context
+def add_webhook(context: click.Context, url: str, events: tuple[str, ...], variant: str) -> None:
+    """Register URL and print the secret that signs its deliveries, this once."""
+    secret = _attach(context).add_webhook(url, events or EVENTS, "raw" if variant == "raw" else "v1")
+    click.echo(secret)
+
+
+@webhook.command("list")
+@click.pass_context
+def list_webhooks(context: click.Context) -> None:
+    """Name the webhooks: id, state, variant, address, events."""
+    for hook in _attach(context).webhooks():
+        state = "on" if hook.enabled else f"off after {hook.failures_in_a_row} failed deliveries"
+        click.echo(f"{hook.id}\t{state}\t{hook.variant}\t{hook.url}\t{' '.join(hook.events)}")
+
+
+@webhook.command("remove")
+@click.argument("webhook")
+@click.pass_context
+def remove_webhook(context: click.Context, webhook: str) -> None:
+    """Forget WEBHOOK, named by its id or address, and its deliveries."""
+    _attach(context).remove_webhook(webhook)
+    click.echo("Removed.", err=True)
+
+
+@webhook.command("ping")
+@click.argument("webhook")
+@click.pass_context
+def ping(context: click.Context, webhook: str) -> None:
+    """Send test.ping to WEBHOOK, named by its id or address."""
+    click.echo(_attach(context).ping_webhook(webhook))
+
+
+@webhook.command("deliveries")
+@click.pass_context
+def deliveries(context: click.Context) -> None:
+    """List the deliveries, oldest first: id, event, state, attempts, last status, last error."""
+    for sent in _attach(context).deliveries():
+        click.echo(f"{sent.id}\t{sent.event}\t{sent.state}\t{sent.attempts}\t{sent.last_status}\t{sent.last_error}")
+
+
+@cms.command()
+@click.argument("settings", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option("--reset", is_flag=True, help="First put every switch back to its default.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def switch(context: click.Context, settings: tuple[str, ...], reset: bool, as_json: bool) -> None:
+    """Change how the API behaves, at once, and print all switches.
+
+    For example: velobuild cms switch rate_limit=3 rate_window_ms=500 dates=space
+    """
+    running = _attach(context)
+    switches = Switches() if reset else running.switches()
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"{setting!r} has no value", code="VB1107", hint="write it as name=value")
+        switches = switches.with_text(name, value)
+    if settings or reset:
+        running.set_switches(switches)
+    if as_json:
+        click.echo(json.dumps(asdict(switches), indent=2))
+        return
+    for name, value in asdict(switches).items():
+        shown = {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+        click.echo(f"{name}={shown}")

@@ -46,6 +46,7 @@ class Reply:
     mode: Mode = "whole"
     cut: int = 10
     length: int | Literal["true"] | None = "true"
+    keep: bool = False
 
     @property
     def bytes_(self) -> bytes:
@@ -287,7 +288,7 @@ class StandIn:
                 self._stop.wait(LATE_S)
             return False
         connection.sendall(head + body)
-        return reply.length == "true"
+        return reply.keep or reply.length == "true"
 
 
 @dataclass

@@ -200,6 +200,8 @@ class ApiClient:
                     if pauses > PAUSES_MAX:
                         raise failure.finally_ from failure
                 else:
+                    # What is left on a connection that misbehaved would be taken for the next answer.
+                    self._transport.close()
                     failures += 1
                     wait = max(failure.wait_s or 0.0, _backoff_s(failures))
                     late = failure.wait_s is None and self._monotonic() - began + wait > RETRY_FOR_S

@@ -72,6 +72,7 @@ class DeadlineTransport(httpx.BaseTransport):
         return httpx.Response(response.status, headers=response.headers, stream=_Body(response.stream))
 
     def close(self) -> None:
+        """End all connections; the next request opens a new one."""
         self._pool.close()
 
 

@@ -71,7 +71,10 @@ class InPlace:
         self._journal = self._state / "journal.json"
 
     def preflight(self) -> None:
-        """Whether the folder could be published to. Changes nothing. Raises OutputError VB6002, VB6003."""
+        """Whether the folder could be published to. Changes nothing.
+
+        Raises OutputError VB6002, VB6003; GuardRefused VB5004 if the journal is damaged.
+        """
         check_place(self._state, self._out)
         check_one_disk(self._staging, self._out)
         if self._out.is_symlink():
@@ -79,6 +82,7 @@ class InPlace:
         if self._out.exists() and not self._out.is_dir():
             raise foreign(f"{self._out.name} is a file", self._out)
         check_writable(self._out)
+        self._pending()
         with disk_errors("the output folder cannot be read", self._out):
             names = os.listdir(self._out) if self._out.is_dir() else []
         if names and self.live() is None:
@@ -99,7 +103,7 @@ class InPlace:
     def begin(self) -> Staging:
         """An empty folder for what changes, after an interrupted publication was completed.
 
-        Raises OutputError, as `preflight`; GuardRefused VB5004 if the journal is damaged.
+        Raises OutputError and GuardRefused, as `preflight`.
         """
         self.preflight()
         with disk_errors("the folder for the next files cannot be made", self._state):
@@ -182,7 +186,12 @@ class InPlace:
         except FileNotFoundError:
             return None
         except ManifestDamaged as error:
-            raise manifest.damaged(f"the journal cannot be trusted: {error}", self._journal) from error
+            raise GuardRefused(
+                f"the journal of an interrupted publication cannot be trusted: {error}",
+                code="VB5004",
+                where=str(self._journal),
+                hint="remove this file and build again: what is half published is then written anew",
+            ) from error
         except OSError as error:
             raise disk.output_error(error, "the journal cannot be read", self._journal) from error
 

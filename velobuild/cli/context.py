@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from velobuild.cli.output import Console, as_json, colour_wanted, json_text, live_wanted, render_errors, render_warnings
 from velobuild.cli.progress import Display, Live, Plain, Silent
+from velobuild.config.environment import cache_folder
 from velobuild.errors import ConfigError, Diagnostic
 
 if TYPE_CHECKING:
@@ -58,6 +59,16 @@ class Context:
     @property
     def colour(self) -> bool:
         return colour_wanted(self.flags.color, self.environment, terminal=self._on_terminal)
+
+    @property
+    def colour_of_result(self) -> bool:
+        """The same for stdout, which may go into a file while stderr does not."""
+        return colour_wanted(self.flags.color, self.environment, terminal=self.console.out.isatty())
+
+    @property
+    def cache(self) -> Path | None:
+        """The user's folder for what all sites share, such as the rate limiter's count."""
+        return cache_folder(self.environment)
 
     @property
     def interactive(self) -> bool:
@@ -117,6 +128,10 @@ class Context:
     def warn(self, warning: Diagnostic) -> None:
         """Keep a warning; all are shown together at the end, grouped. A `model.ports.Warn`."""
         self._warnings.append(warning)
+
+    def drop_warnings(self) -> None:
+        """Show none of the warnings so far: the command's result holds them."""
+        self._warnings_shown = len(self._warnings)
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 # Variables that set a key of velobuild.toml, above the file.
@@ -21,3 +22,14 @@ DEFAULTS: Mapping[str, str] = MappingProxyType({"VELOCMS_SITE_URL": "source.url"
 def environment() -> dict[str, str]:
     """A copy of the environment as it is now."""
     return dict(os.environ)
+
+
+def cache_folder(variables: Mapping[str, str]) -> Path | None:
+    """The user's folder for what all sites share, such as the count of calls; None where there is no home to put it."""
+    base = variables.get("XDG_CACHE_HOME", "")
+    if not base or not Path(base).is_absolute():  # the standard says to ignore a relative one
+        home = variables.get("HOME", "")
+        if not Path(home).is_absolute():
+            return None
+        base = f"{home}/.cache"
+    return Path(base) / "velobuild"

@@ -34,7 +34,7 @@ class Source:
     layers: Layers
 
     def diagnostic(self, finding: Finding) -> Diagnostic:
-        finding = replace(finding, what=redact(finding.what))
+        finding = replace(finding, what=redact(finding.what), hint=finding.hint and redact(finding.hint))
         origin = self.layers.origin(finding.path)
         if origin is not None and origin.in_file is None:
             return self._elsewhere(finding, origin.label)

@@ -50,7 +50,7 @@ class Post:
     cover_media_id: str | None = None
     seo_title: str | None = None
     seo_description: str | None = None
-    extra: Mapping[str, Any] = field(default=EMPTY)
+    extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Page:
     body_format: BodyFormat = BodyFormat.MARKDOWN
     description: str | None = None
     template: str | None = None
-    extra: Mapping[str, Any] = field(default=EMPTY)
+    extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Media:
     width_px: int | None = None
     height_px: int | None = None
     alt: str | None = None
-    extra: Mapping[str, Any] = field(default=EMPTY)
+    extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class SiteSettings:
     logo_url: str | None = None
     favicon_url: str | None = None
     comments_enabled: bool = False
-    extra: Mapping[str, Any] = field(default=EMPTY)
+    extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
 
 
 Entry = Post | Page | Media | Comment | SiteSettings
@@ -161,7 +161,7 @@ def slugify(text: str) -> str:
 
     At most `SLUG_BYTES_MAX` bytes of UTF-8, cut at a character.
     """
-    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", text).casefold())
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", text).lower())
     slug = NOT_A_WORD.sub("-", folded).strip("-")
     return cut_bytes(slug, SLUG_BYTES_MAX).strip("-")
 

@@ -178,7 +178,7 @@ def test_everything_is_flushed_before_the_link_moves(memory_folder: Path) -> Non
 
     site = re.escape(str(traced.folder))
     swap = at(rf'rename\(.*"{site}/public"')
-    numbered = at(rf'rename\(.*releases/4"')
+    numbered = at(r'rename\(.*releases/4"')
     flushed = at(r"syncfs\(")
     last_page = max(number for number, line in enumerate(calls) if re.search(r"write\(.*\.tmp-4/", line))
     last_link = max(number for number, line in enumerate(calls) if "linkat(" in line)

@@ -499,12 +499,14 @@ def test_a23_what_speaks_no_http_is_named(cms: StandIn, connect: Make) -> None:
         ({"code": 404, "message": "Nope.", "data": {}}, "PocketBase"),
         ({"code": "rest_no_route", "message": "No route", "data": {"status": 404}}, "WordPress"),
         ({"errors": [{"message": "Resource not found"}]}, "another CMS"),
-        ({"message": "Not Found"}, "another web service"),
     ],
 )
 def test_a24_another_system_at_the_address_is_recognised(
     cms: StandIn, connect: Make, body: dict[str, Any], named: str
 ) -> None:
+    for status in (401, 403, 404):
+        cms.fault(Reply(status, body), times=1)
+        fails(connect(), ConfigError, "VB1302", 2)
     cms.fault(Reply(404, body))
     assert named in str(fails(connect(), ConfigError, "VB1302", 2))
 

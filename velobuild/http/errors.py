@@ -73,6 +73,14 @@ def meaning(answer: Refusal, token: Secret, *, now: datetime) -> Exception:
             where=answer.where,
             hint="write https:// in source.url",
         )
+    other = None if answer.enveloped else other_system(answer.body)
+    if other is not None and status in (400, 401, 403, 404):
+        return ConfigError(
+            f"this is not a VeloCMS REST API but {other}",
+            code="VB1302",
+            where=answer.where,
+            hint="source.url is the address of the site itself, such as https://NAME.velocms.org",
+        )
     if status == 401 or code == "UNAUTHORIZED":
         return token_refused(answer, token)
     if status == 429:
@@ -142,14 +150,6 @@ def _forbidden(answer: Refusal) -> TokenError:
 def _missing(answer: Refusal) -> VelobuildError:
     if answer.code == "NOT_FOUND":
         return RecordMissing("the CMS has no such record", code="VB2201", where=answer.where)
-    other = other_system(answer.body)
-    if other is not None:
-        return ConfigError(
-            f"this is not a VeloCMS REST API but {other}",
-            code="VB1302",
-            where=answer.where,
-            hint="source.url is the address of the site itself, such as https://NAME.velocms.org",
-        )
     return ProtocolError(
         f"404 without the API's own words: {answer.excerpt}",
         code="VB2201",
@@ -168,8 +168,6 @@ def other_system(body: Any) -> str | None:
         return "PocketBase's own API"
     if isinstance(body.get("errors"), list):
         return "another CMS"
-    if set(body) == {"message"} or set(body) == {"detail"}:
-        return "another web service"
     return None
 
 

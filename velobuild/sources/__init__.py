@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -25,6 +26,7 @@ def open_source(
     clock: Clock = utc_now,
     warn: Warn = lambda finding: None,
     progress: Progress | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Opened:
     """The source that the configuration names, with its connections: close it, or use it in a `with` block.
 
@@ -34,7 +36,7 @@ def open_source(
     """
     module, _, name = SOURCES[loaded.config.source.type].partition(":")
     opener: Callable[..., Opened] = getattr(import_module(module), name)
-    return opener(loaded, cache=cache, clock=clock, warn=warn, progress=progress)
+    return opener(loaded, cache=cache, clock=clock, warn=warn, progress=progress, sleep=sleep)
 
 
 __all__ = ["SOURCES", "Source", "open_source"]

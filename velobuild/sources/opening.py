@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -38,13 +39,21 @@ class Opened:
         self._limiter.close()
 
 
-def open_velocms(loaded: Loaded, *, cache: Path | None, clock: Clock, warn: Warn, progress: Progress | None) -> Opened:
+def open_velocms(
+    loaded: Loaded,
+    *,
+    cache: Path | None,
+    clock: Clock,
+    warn: Warn,
+    progress: Progress | None,
+    sleep: Callable[[float], None],
+) -> Opened:
     """Raises ConfigError."""
     config = loaded.config.source
     base = api_base(config)
     limiter = Limiter(cache, fixed=None if config.rate_limit is None else parse_rate(config.rate_limit), clock=clock)
     try:
-        client = ApiClient(base, loaded.tokens, limiter=limiter, clock=clock, warn=warn)
+        client = ApiClient(base, loaded.tokens, limiter=limiter, clock=clock, warn=warn, sleep=sleep)
     except ConfigError:
         limiter.close()
         raise

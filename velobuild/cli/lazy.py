@@ -85,11 +85,15 @@ def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
         flags.progress = False
     else:
         setattr(flags, name, value)
+        if name == "directory" and not context.directory.is_dir():
+            raise ConfigError("this folder does not exist", code="VB1107", where=f"-C {value}", hint="check the path")
 
 
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 GLOBALS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
-    (("-C", "--directory"), {"type": FOLDER, "metavar": "DIR", "default": None, "help": "Work in DIR."}),
+    (
+        ("-C", "--directory"),
+        {"type": click.Path(path_type=Path), "metavar": "DIR", "default": None, "help": "Work in DIR."},
+    ),
     (
         ("-c", "--config"),
         {"type": click.Path(path_type=Path), "metavar": "FILE", "default": None, "help": "Use FILE as velobuild.toml."},

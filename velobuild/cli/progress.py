@@ -82,7 +82,7 @@ class Live:
                 TextColumn("{task.fields[left]}"),
             )
             self._bar = Progress(*columns, console=console, transient=True)
-            self._task = self._bar.add_task(step, total=total)
+            self._task = self._bar.add_task(step, total=total, left="")
             self._bar.start()
         self._bar.update(
             self._task, description=step, completed=done, total=total, left=amount(done, total) + left(remaining_s)

@@ -58,11 +58,47 @@ def test_trusted_html_is_what_the_sanitizer_would_have_stopped() -> None:
 
 PIECES = st.sampled_from(
     [
-        *("<b>", "</b>", "<p>", "</p>", "<a href='/x'>", "</a>", "<table>", "<tr>", "<td>", "</table>", "<svg>", "</svg>"),
+        *(
+            "<b>",
+            "</b>",
+            "<p>",
+            "</p>",
+            "<a href='/x'>",
+            "</a>",
+            "<table>",
+            "<tr>",
+            "<td>",
+            "</table>",
+            "<svg>",
+            "</svg>",
+        ),
         *("<math>", "<mtext>", "<style>", "</style>", "<!--", "-->", "<pre>\n", "</pre>", "<h1>", "</h2>", "<code>"),
         *("<img src=x onerror=alert(1)>", "<a href=javascript:alert(1)>", "<template>", "<noscript>", "<select>"),
-        *("<li>", "<ul>", "</ul>", "<details>", "<input type=checkbox>", "<video src=/v>", "<source src=x>", "&#xE000;"),
-        *('<p title="', '">', "&lt;", "&amp;", "\x00", "\ud800", "\ufffe", "\ue000a0\ue001", "text", " ", "\n", "<", '"'),
+        *(
+            "<li>",
+            "<ul>",
+            "</ul>",
+            "<details>",
+            "<input type=checkbox>",
+            "<video src=/v>",
+            "<source src=x>",
+            "&#xE000;",
+        ),
+        *(
+            '<p title="',
+            '">',
+            "&lt;",
+            "&amp;",
+            "\x00",
+            "\ud800",
+            "\ufffe",
+            "\ue000a0\ue001",
+            "text",
+            " ",
+            "\n",
+            "<",
+            '"',
+        ),
     ]
 )
 BODIES = st.one_of(st.lists(PIECES, max_size=25).map("".join), st.text(max_size=200))
@@ -84,7 +120,7 @@ def test_only_our_own_errors_are_raised(body: str, format: BodyFormat, html: str
     try:
         prepared = prepare(body, format, MarkupOptions(html=html))  # type: ignore[arg-type]
     except VelobuildError as error:
-        assert format is BodyFormat.BLOCKS, error
+        assert format is BodyFormat.BLOCKS, error  # noqa: PT017
     else:
         fill(prepared, lambda ref: None).encode()
 
@@ -127,7 +163,10 @@ def test_losses_name_what_is_left_out_and_how_to_keep_a_frame() -> None:
     ],
 )
 def test_only_frames_of_named_hosts_are_kept(source: str, kept: bool) -> None:
-    html = final(f'<iframe src="{source}" srcdoc="<p>" allow="camera" onload=x></iframe>', MarkupOptions(embeds=("video.example",)))
+    html = final(
+        f'<iframe src="{source}" srcdoc="<p>" allow="camera" onload=x></iframe>',
+        MarkupOptions(embeds=("video.example",)),
+    )
     assert ("<iframe" in html) is kept
     if kept:
         assert dangers(html, frames=True) == []

@@ -33,9 +33,14 @@ def highlight(code: str, language: str) -> str | None:
     lexer = _lexer(language)
     if lexer is None:
         return None
+    tokens = list(lexer.get_tokens(code))
+    if tokens and not code.endswith("\n"):  # Grammars read whole lines, so Pygments has ended the last one.
+        tokens[-1] = tokens[-1][0], tokens[-1][1].removesuffix("\n")
+    if "".join([value for _, value in tokens]) != code:
+        return escape(code, quote=False)  # A grammar lost some of it: plain code is better than other code.
     pieces: list[str] = []
     open_class, run = "", ""
-    for kind, value in lexer.get_tokens(code):
+    for kind, value in tokens:
         name = "" if value.isspace() else _class(kind)
         # White space takes the class of what stands before it, which spares spans and changes nothing that is seen.
         if name in {open_class, ""} and (name == open_class or value.isspace()):
@@ -71,7 +76,7 @@ def _lexer(language: str) -> Lexer | None:
     from pygments.util import ClassNotFound
 
     try:
-        return get_lexer_by_name(language.lower(), stripnl=False, ensurenl=False)
+        return get_lexer_by_name(language.lower(), stripnl=False)
     except (ClassNotFound, ValueError):
         return None
 

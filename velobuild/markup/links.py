@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode
+from selectolax.lexbor import LexborNode
 
 from velobuild.errors import Diagnostic
 from velobuild.markup import highlight
@@ -26,6 +26,7 @@ HIGHLIGHT_CHARACTERS_MAX = 300_000
 """Code of one body beyond this stays plain, so that no body takes long."""
 WEB = ("http://", "https://")
 HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+PLAYERS = frozenset({"video", "audio", "source"})
 TASK_LABEL_WORDS = 12
 
 
@@ -55,19 +56,23 @@ class Rewriting:
         for node in root.css(TOUCHED):
             if self._gone and node.mem_id in self._gone:
                 continue
-            tag = node.tag or ""
-            if tag == "a":
-                self._link(node)
-            elif tag == "img":
-                self._image(node)
-            elif tag in HEADINGS:
-                self._heading(node, int(tag[1]))
-            elif tag == "pre":
-                self._code(node)
-            elif tag == "table":
-                self._table(node)
-            else:
-                self._player(node, tag) if tag in {"video", "audio", "source"} else self._control(node, tag)
+            self._rewrite(node, node.tag or "")
+
+    def _rewrite(self, node: LexborNode, tag: str) -> None:
+        if tag == "a":
+            self._link(node)
+        elif tag == "img":
+            self._image(node)
+        elif tag in HEADINGS:
+            self._heading(node, int(tag[1]))
+        elif tag == "pre":
+            self._code(node)
+        elif tag == "table":
+            self._table(node)
+        elif tag in PLAYERS:
+            self._player(node, tag)
+        elif not self.trusted:
+            self._control(node, tag)
 
     def written(self, html: str) -> str:
         """The tree's text with every mark of this pass replaced; slots stay."""
@@ -217,8 +222,6 @@ class Rewriting:
             self._remove(node)
 
     def _control(self, node: LexborNode, tag: str) -> None:
-        if self.trusted:
-            return
         if tag == "iframe":
             source = node.attributes.get("src")
             if not source:
@@ -245,16 +248,3 @@ def _task_label(node: LexborNode) -> str:
 def _pixels(value: str | None) -> int | None:
     found = re.match(r"[0-9]{1,5}(?:px)?$", value or "")
     return int(found[0].removesuffix("px")) or None if found else None
-
-
-def parsed(html: str) -> LexborNode:
-    """The root of a tree that holds `html`, which must be balanced."""
-    root = LexborHTMLParser(f"<div>{html}</div>", is_fragment=True).root
-    assert root is not None
-    return root
-
-
-def serialized(root: LexborNode) -> str:
-    """The inside of `root` as HTML."""
-    html = root.html or ""
-    return html[len("<div>") : -len("</div>")]

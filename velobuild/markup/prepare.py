@@ -22,9 +22,10 @@ from velobuild.errors import ContentProblem, Diagnostic
 from velobuild.markup import sanitize
 from velobuild.markup.bounds import bounded
 from velobuild.markup.headings import Heading, outline
-from velobuild.markup.links import Rewriting, parsed, serialized
+from velobuild.markup.links import Rewriting
 from velobuild.markup.prepared import Prepared, Ref, Resolve, Resolved, decode, encode, fill
 from velobuild.markup.text import clean_text, count_words, first_words
+from velobuild.markup.tree import keep_first_lines, parsed, serialized
 from velobuild.markup.urls import body_id, origin
 from velobuild.model.entries import BodyFormat
 
@@ -48,8 +49,6 @@ RECIPE = 1
 """Raised whenever this package's own code comes to give another result."""
 ENGINES = ("nh3", "selectolax", "markdown", "pymdown-extensions", "pygments")
 
-# A parser drops one line feed at the beginning of <pre>; a second one is what the author meant.
-PRE_START = re.compile(r"(<pre[^>]*>)\n")
 TEXT_BLOCKS = "p,h1,h2,h3,h4,h5,h6,li,dt,dd,pre,blockquote,figure,figcaption,table,tr,ul,ol,dl,div,section,article,hr"
 NOTE_MARKS = 'sup[id^="c-fnref"],sup[id^="fnref"]'
 LINES_APART = re.compile(r"\n[ \t]*\n\s*")
@@ -101,20 +100,19 @@ def prepare(body: str, format: BodyFormat, options: MarkupOptions) -> Prepared:
     body, repaired = clean_text(body)
     html = _as_html(body, format, options)
     warnings = [Diagnostic("VB3002", "characters that no page may hold were taken out of the text")] if repaired else []
-    trusted = options.html == "trusted"
-    if trusted:
-        html = LexborHTMLParser(html, is_fragment=True).html or ""
+    if options.html == "trusted":
+        # Balanced first, so that no stray end tag closes what the body is put into.
+        html = clean_text(LexborHTMLParser(html, is_fragment=True).html or "")[0]
+        root = parsed(keep_first_lines(html))
     else:
         warnings += sanitize.losses(html, options.embeds)
         html, cut = bounded(html, frames=bool(options.embeds))
         if cut:
             warnings.append(Diagnostic("VB3002", "elements nested without end were taken out of the text"))
-        html = sanitize.sanitize(html, options.embeds)
-    if "&#" in body:
-        html = clean_text(html)[0]  # A numeric entity has become a character only now.
+        root = sanitize.sanitized_tree(html, options.embeds)
     if options.html == "text":
-        html = _paragraphs(html)
-    return _rewritten(html, options, warnings)
+        root = parsed(_paragraphs(root))
+    return _rewritten(root, options, warnings)
 
 
 def _as_html(body: str, format: BodyFormat, options: MarkupOptions) -> str:
@@ -131,10 +129,7 @@ def _as_html(body: str, format: BodyFormat, options: MarkupOptions) -> str:
     return body
 
 
-def _rewritten(html: str, options: MarkupOptions, warnings: list[Diagnostic]) -> Prepared:
-    if "<pre" in html:
-        html = PRE_START.sub("\\1\n\n", html)
-    root = parsed(html)
+def _rewritten(root: LexborNode, options: MarkupOptions, warnings: list[Diagnostic]) -> Prepared:
     excerpt, words = _excerpt(root, options.excerpt_words), count_words(_all_text(root))
     own = {origin(address) for address in (*options.own_origins, options.base_url or "")}
     rewriting = Rewriting(
@@ -144,11 +139,8 @@ def _rewritten(html: str, options: MarkupOptions, warnings: list[Diagnostic]) ->
         trusted=options.html == "trusted",
     )
     rewriting.run(root)
-    html = serialized(root)
-    if "<pre" in html:
-        html = PRE_START.sub("\\1\n\n", html)
     return Prepared(
-        html=rewriting.written(html),
+        html=rewriting.written(serialized(root)),
         refs=tuple(rewriting.refs),
         toc=outline(rewriting.headings, options.toc_depth),
         words=words,
@@ -184,9 +176,8 @@ def _texts(node: LexborNode, without: set[int]) -> list[str]:
     return found
 
 
-def _paragraphs(html: str) -> str:
-    """The text of safe HTML in plain paragraphs."""
-    root = parsed(html)
+def _paragraphs(root: LexborNode) -> str:
+    """The text of a tree in plain paragraphs."""
     for node in root.css(TEXT_BLOCKS):
         node.insert_before("\n\n")
         node.insert_after("\n\n")

@@ -13,9 +13,11 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import nh3
+from selectolax.lexbor import LexborNode
 
 from velobuild.errors import Diagnostic
 from velobuild.markup.text import clean_text, names
+from velobuild.markup.tree import keep_first_lines, parsed, serialized
 from velobuild.markup.urls import FILE_SCHEMES, LINK_SCHEMES, body_id, checked, host
 
 INLINE = (
@@ -81,6 +83,8 @@ WORDS_OF = {
 LOST = re.compile(r"<(applet|embed|form|frame|iframe|math|object|script|style|svg)\b[^>]{0,2000}", re.IGNORECASE)
 FRAME_SOURCE = re.compile(r"""\ssrc\s*=\s*["']?\s*([^"'\s>]+)""", re.IGNORECASE)
 
+ROUNDS_MAX = 8
+
 AttributeFilter = Callable[[str, str, str], str | None]
 
 
@@ -90,7 +94,27 @@ def sanitize(html: str, embeds: tuple[str, ...] = ()) -> str:
     Ids get the prefix `c-` (in-page links too), classes are kept if themes know them, addresses if their scheme is
     http, https, mailto or tel. Cleaning twice gives the same as cleaning once.
     """
-    return _body_cleaner(frozenset(name.lower() for name in embeds)).clean(html)
+    return serialized(sanitized_tree(html, embeds))
+
+
+def sanitized_tree(html: str, embeds: tuple[str, ...] = ()) -> LexborNode:
+    """As `sanitize`, as a tree.
+
+    What leaves the cleaner is read by a second, unrelated parser. Elements that an author put where they cannot stand
+    may move when they are read again; so the result is cleaned until both parsers agree that nothing moves. Nearly
+    every body needs one round; the last resort of a body that never settles is its text.
+    """
+    cleaner = _body_cleaner(frozenset(name.lower() for name in embeds))
+    for _ in range(ROUNDS_MAX):
+        clean = cleaner.clean(html)
+        if "&#" in html:
+            clean = clean_text(clean)[0]  # A numeric entity has become a character only now.
+        clean = keep_first_lines(clean)
+        root = parsed(clean)
+        html = serialized(root)
+        if html == clean:
+            return root
+    return parsed(nh3.clean_text(root.text()))
 
 
 def sanitize_comment(html: str) -> str:

@@ -32,7 +32,7 @@ def clean_text(text: str) -> tuple[str, bool]:
     Removed: control characters but tab, line feed and carriage return; noncharacters; U+E000 to U+E003, which
     velobuild uses itself. A lone surrogate becomes U+FFFD, for it cannot be written as UTF-8.
     """
-    if text.isascii() and text.isprintable():
+    if text.replace("\n", " ").isprintable():  # Nearly every text, at half the price of the search below.
         return text, False
     cleaned = UNWANTED.sub("", text)
     try:

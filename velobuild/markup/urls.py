@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import urljoin
 
 LINK_SCHEMES = frozenset({"http", "https", "mailto", "tel"})
@@ -80,7 +81,16 @@ def absolute(address: str, base: str | None) -> str:
         return "https:" + address if address.startswith("//") else address
     if address.startswith(("https://", "http://")):
         return address
+    if address.startswith("/") and not address.startswith("//") and "/." not in address:
+        return _root(base) + address
     return urljoin(base, address)
+
+
+@lru_cache(maxsize=64)
+def _root(base: str) -> str:
+    """The beginning of `base` up to its path."""
+    found = ORIGIN.match(base)
+    return found[0] if found else ""
 
 
 def origin(address: str) -> str | None:

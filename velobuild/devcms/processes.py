@@ -14,8 +14,16 @@ from pathlib import Path
 POLL_S = 0.01
 END_S = 10.0
 
+
+class Detached(subprocess.Popen[bytes]):
+    """A process that outlives us on purpose: forgetting it is no mistake that Python should warn of."""
+
+    def __del__(self) -> None:
+        pass
+
+
 # Those we started ourselves must also be waited for, or they stay in the process table as dead ones.
-_children: dict[int, subprocess.Popen[bytes]] = {}
+_children: dict[int, Detached] = {}
 
 
 def spawn(arguments: Sequence[str], log: Path) -> int:
@@ -24,7 +32,7 @@ def spawn(arguments: Sequence[str], log: Path) -> int:
     What it prints is appended to `log`.
     """
     with log.open("ab") as out:
-        child = subprocess.Popen(
+        child = Detached(
             arguments, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
         )
     _children[child.pid] = child
@@ -35,6 +43,7 @@ def is_running(pid: int, marker: str) -> bool:
     """Whether process `pid` lives and has `marker` in its command line: ids are used again, folders are not."""
     child = _children.get(pid)
     if child is not None and child.poll() is not None:
+        del _children[pid]
         return False
     return marker in _command_line(pid)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MEDIA = "media/"
 LINKING = ("src", "href", "poster")
+LONGEST = {"title": 1000, "slug": 255, "excerpt": 500, "seo_title": 60, "seo_description": 160}
 # Words of other tools for the fields of this API.
 OTHER_NAMES = {"date": "published_at", "description": "excerpt", "summary": "excerpt", "lastmod": "updated"}
 
@@ -55,8 +56,11 @@ def seed(running: Running, folder: Path) -> Seeded:
         )
     files = sorted((folder / "posts").glob("*.md"))
     drafts = [_read_post(file) for file in files]
+    _refuse_twins(files, drafts)
+    settings = _read_settings(folder / "settings.toml")
+    # All of the folder was understood: from here on the CMS changes.
     paths = _seed_media(running, folder / "media")
-    _seed_settings(running, folder / "settings.toml", paths)
+    _seed_settings(running, settings, paths)
 
     warnings: list[Diagnostic] = []
     alts: dict[str, str] = {}
@@ -116,7 +120,24 @@ def _read_post(file: Path) -> tuple[dict[str, Any], str]:
     for name in ("published_at", "updated"):
         if name in fields:
             fields[name] = _moment(fields[name], file, name)
+    for name, longest in LONGEST.items():
+        if len(str(fields.get(name) or "")) > longest:
+            raise ContentProblem(f"{name} has more than {longest} characters", code="VB3005", where=str(file))
     return {name: _plain(value) for name, value in fields.items() if value is not None}, text
+
+
+def _refuse_twins(files: list[Path], drafts: list[tuple[dict[str, Any], str]]) -> None:
+    """Each would replace the other at every seeding."""
+    first: dict[str, Path] = {}
+    for file, (fields, _) in zip(files, drafts, strict=True):
+        other = first.setdefault(fields["slug"], file)
+        if other is not file:
+            raise ContentProblem(
+                f"the slug {fields['slug']!r} is that of {other.name} too",
+                code="VB3005",
+                where=str(file),
+                hint="give one of them another slug",
+            )
 
 
 def _tags(value: object) -> list[str]:
@@ -212,13 +233,18 @@ def _describe_media(running: Running, alts: Mapping[str, str]) -> None:
             running.update_media(record["id"], alt=alt)
 
 
-def _seed_settings(running: Running, file: Path, paths: Mapping[str, str]) -> None:
+def _read_settings(file: Path) -> dict[str, Any]:
     if not file.exists():
-        return
+        return {}
     try:
-        settings = tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"the settings are not valid TOML: {error}", code="VB1002", where=str(file)) from error
+
+
+def _seed_settings(running: Running, settings: dict[str, Any], paths: Mapping[str, str]) -> None:
     for name in ("site_logo", "site_favicon"):
-        settings[name] = paths.get(_media_name(settings.get(name)) or "", settings.get(name, ""))
-    running.update_settings(**{name: _plain(value) for name, value in settings.items()})
+        if name in settings:
+            settings[name] = paths.get(_media_name(settings[name]) or "", settings[name])
+    if settings:
+        running.update_settings(**{name: _plain(value) for name, value in settings.items()})

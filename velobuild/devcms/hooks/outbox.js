@@ -79,13 +79,22 @@ function append(app, webhook, event, content) {
   return id
 }
 
+// The record, or null if it is gone: a webhook may be removed, with its deliveries, while one is under way.
+function present(app, collection, id) {
+  const found = app.findRecordsByIds(collection, [id])
+  return found.length > 0 ? found[0] : null
+}
+
 // GET ?now=ms → the deliveries whose time has come, oldest first.
 function due(e) {
   const now = Number(e.request.url.query().get("now"))
   const rows = $app.findRecordsByFilter("webhook_deliveries", "state = 'pending' && next_at_ms <= {:now}", "next_at_ms,created,id", 200, 0, { now: now })
   const deliveries = []
   for (const row of rows) {
-    const webhook = $app.findRecordById("webhooks", row.getString("webhook"))
+    const webhook = present($app, "webhooks", row.getString("webhook"))
+    if (!webhook) {
+      continue
+    }
     deliveries.push({
       id: row.id,
       webhook_id: webhook.id,
@@ -104,7 +113,10 @@ function due(e) {
 function settle(e) {
   const outcome = e.requestInfo().body
   $app.runInTransaction((tx) => {
-    const row = tx.findRecordById("webhook_deliveries", e.request.pathValue("id"))
+    const row = present(tx, "webhook_deliveries", e.request.pathValue("id"))
+    if (!row) {
+      return
+    }
     row.set("attempts", row.getInt("attempts") + 1)
     row.set("last_status", outcome.status)
     row.set("last_error", outcome.error)

@@ -11,6 +11,7 @@ import json
 import socket
 import ssl
 import struct
+import subprocess
 import threading
 import time
 from collections import Counter, deque
@@ -305,3 +306,21 @@ class FakeTime:
         assert seconds >= 0
         self.slept.append(seconds)
         self.now += seconds
+
+
+def together(arguments: list[str], count: int) -> list[str]:
+    """Start so many equal processes, let all go at once when each has said "ready", and return what they print then."""
+    running = [
+        subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/")
+        for _ in range(count)
+    ]
+    for process in running:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    lines = [line for process in running for line in process.communicate(timeout=60)[0].split()]
+    assert [process.returncode for process in running] == [0] * count
+    return lines

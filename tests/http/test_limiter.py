@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.standin import FakeTime
+from tests.standin import FakeTime, together
 from velobuild.errors import ConfigError
 from velobuild.http.limiter import FILE_NAME, START, Limiter, Rate, Slot, key_name, parse_rate
 
@@ -22,6 +22,8 @@ from pathlib import Path
 from velobuild.http.limiter import Limiter, Rate
 folder = Path(sys.argv[1]) if sys.argv[1] else None
 limiter = Limiter(folder, fixed=Rate(int(sys.argv[2]), float(sys.argv[3])))
+print("ready", flush=True)
+sys.stdin.readline()
 for _ in range(int(sys.argv[4])):
     while isinstance(slot := limiter.take("k"), float):
         time.sleep(slot)
@@ -195,10 +197,7 @@ def test_the_estimate_of_remaining_time_is_what_it_then_takes() -> None:
 
 def run_processes(folder: str, processes: int, calls: int, rate: Rate) -> list[float]:
     arguments = [sys.executable, "-c", PROCESS, folder, str(rate.calls), str(rate.window_s), str(calls)]
-    running = [subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd="/") for _ in range(processes)]
-    lines = [line for process in running for line in process.communicate()[0].split()]
-    assert all(process.returncode == 0 for process in running)
-    return [float(line) for line in lines]
+    return [float(line) for line in together(arguments, processes)]
 
 
 def test_processes_that_share_a_key_never_exceed_it_together(tmp_path: Path) -> None:

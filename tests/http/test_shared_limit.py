@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
-from tests.standin import StandIn
+from tests.standin import StandIn, together
 
 PROCESS = """
 import sys
@@ -16,6 +15,8 @@ from velobuild.http.client import ApiClient
 from velobuild.http.limiter import Limiter, Rate
 limiter = Limiter(Path(sys.argv[2]) if sys.argv[2] else None, fixed=Rate(8, 0.4))
 client = ApiClient(sys.argv[1], (Secret("velo_good"),), limiter=limiter)
+print("ready", flush=True)
+sys.stdin.readline()
 for _ in range(12):
     client.get_json("posts")
 """
@@ -25,8 +26,7 @@ def violations(cache: str) -> int:
     with StandIn(posts=1) as cms:
         cms.limit, cms.refuses = (8, 0.4), False
         arguments = [sys.executable, "-c", PROCESS, cms.url, cache]
-        running = [subprocess.Popen(arguments, cwd="/") for _ in range(3)]
-        assert [process.wait(60) for process in running] == [0, 0, 0]
+        together(arguments, 3)
         assert len(cms.requests) == 36
         return cms.violations
 

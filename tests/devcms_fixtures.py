@@ -1,4 +1,4 @@
-"""A development CMS of its own for each test that asks for one: a real PocketBase on a free port, ready in 0.3 s."""
+"""A development CMS of its own for each test that asks for one: a real PocketBase on a free port."""
 
 from __future__ import annotations
 

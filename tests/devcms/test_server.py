@@ -82,10 +82,14 @@ def test_another_process_finds_and_stops_the_server(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from velobuild.devcms import DevCms;"
         "print(DevCms(Path(sys.argv[1])).stop())"
     )
-    done = subprocess.run([sys.executable, "-c", script, str(cms.folder)], capture_output=True, text=True, check=True)
-    assert done.stdout == "True\n"
-    assert cms.running() is None
-    assert cms.stop() is False
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(cms.folder)], capture_output=True, text=True, check=True
+        )
+        assert done.stdout == "True\n"
+        assert cms.running() is None
+    finally:
+        assert cms.stop() is False
 
 
 def test_a_killed_server_is_started_anew(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from selectolax.lexbor import LexborHTMLParser
 from velobuild.devcms.records import media_path, stored_date
 from velobuild.errors import ConfigError, ContentProblem, Diagnostic
 from velobuild.model.entries import slugify
+from velobuild.model.ports import Clock, utc_now
 
 if TYPE_CHECKING:
     from velobuild.devcms.running import Running
@@ -41,7 +42,7 @@ class Seeded:
     warnings: tuple[Diagnostic, ...] = ()
 
 
-def seed(running: Running, folder: Path) -> Seeded:
+def seed(running: Running, folder: Path, *, clock: Clock = utc_now) -> Seeded:
     """Bring the CMS to what the folder says. Posts are recognised by slug, media by their path below `media/`.
 
     Posts and media that only the CMS has stay. Raises: ConfigError, if the folder has neither posts nor media nor
@@ -69,13 +70,13 @@ def seed(running: Running, folder: Path) -> Seeded:
         for file, (fields, text) in zip(files, drafts, strict=True)
     ]
     _describe_media(running, alts)
-    created, changed = _seed_posts(running, posts)
+    created, changed = _seed_posts(running, posts, clock())
     return Seeded(len(posts), len(paths), created, changed, tuple(warnings))
 
 
-def _seed_posts(running: Running, posts: list[dict[str, Any]]) -> tuple[int, int]:
+def _seed_posts(running: Running, posts: list[dict[str, Any]], now: datetime) -> tuple[int, int]:
     known = {record["slug"]: record for record in running.posts()}
-    new = [_first_dates(post) for post in posts if post["slug"] not in known]
+    new = [_first_dates(post, now) for post in posts if post["slug"] not in known]
     running.create_posts(new)
     changed = 0
     for post in posts:
@@ -86,10 +87,10 @@ def _seed_posts(running: Running, posts: list[dict[str, Any]]) -> tuple[int, int
     return len(new), changed
 
 
-def _first_dates(post: dict[str, Any]) -> dict[str, Any]:
+def _first_dates(post: dict[str, Any], now: datetime) -> dict[str, Any]:
     """A post dated in the past was also last changed then, so that each seeded CMS has the same dates."""
     published_at = post.get("published_at")
-    if not isinstance(published_at, datetime) or published_at > datetime.now(UTC):
+    if not isinstance(published_at, datetime) or published_at > now:
         return post
     return {"created": published_at, "updated": published_at, **post}
 

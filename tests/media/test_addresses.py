@@ -183,6 +183,11 @@ def test_an_international_host_is_compared_in_its_ascii_form() -> None:
     assert policy.permit("https://BÜCHER.example/a").url == "https://xn--bcher-kva.example/a"
 
 
+def test_e5_a_user_name_is_refused_by_name() -> None:
+    with pytest.raises(GuardRefused, match="a user name stands before"):
+        AddressPolicy.of(API).permit("https://cms.example@evil.example/")
+
+
 def test_hosts_of_media_records_are_allowed_over_https_alone() -> None:
     policy = AddressPolicy.of(API, record_urls=["https://cdn.example/1.png", "http://old.example/2.png", "/3.png"])
     assert [

@@ -121,6 +121,12 @@ def test_e8_a_picture_that_is_cut_short_is_refused(form: str, share: float) -> N
     assert refusal(whole[: int(len(whole) * share)]) == "VB4003"
 
 
+def test_e8_a_png_with_a_flipped_bit_is_refused() -> None:
+    whole = bytearray(encoded("PNG"))
+    whole[whole.index(b"IDAT") + 20] ^= 1
+    assert refusal(bytes(whole)) == "VB4003"
+
+
 def test_e8_a_film_that_is_cut_short_is_refused() -> None:
     whole = film()
     assert published(whole) == whole
@@ -218,6 +224,12 @@ def test_e9_what_only_calls_itself_a_picture_is_refused(content: bytes) -> None:
 def test_e9_what_hides_behind_a_picture_is_cut_off(form: str) -> None:
     picture, stowaway = encoded(form), b"PK\x03\x04<?php evil(); ?><script>alert(1)</script>"
     assert published(picture + stowaway) == published(picture)
+
+
+def test_e9_stray_bytes_between_the_segments_of_a_jpeg_go() -> None:
+    plain = encoded("JPEG")
+    assert published(plain[:20] + b"<script>" + plain[20:]) == plain
+    assert published(plain[:20] + b"\xff\xff" + plain[20:]) == plain
 
 
 def test_e9_what_hides_in_a_comment_is_cut_out() -> None:

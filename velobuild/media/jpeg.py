@@ -30,10 +30,11 @@ def examine_jpeg(view: View) -> Examined:
     turned: int | None = None
     while True:
         parts = count_part(parts, most=SEGMENTS_MAX)
-        start = at
-        if view[at] != 0xFF or (found := NOT_FILL.search(view, at)) is None:
-            raise damaged("a JPEG segment does not begin where it should")
-        at = found.end()
+        # Some cameras leave stray bytes between segments; decoders skip them, and here they go.
+        found = NOT_FILL.search(view, at + 1) if view[at] == 0xFF else MARKER.search(view, at)
+        if found is None:
+            raise damaged("the JPEG is cut short")
+        start, at = found.end() - 2, found.end()
         marker = view[at - 1]
         if marker == EOI:
             cut.keep(start, at)

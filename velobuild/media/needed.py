@@ -1,0 +1,100 @@
+"""Which media files a site uses, and the library that fetches them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from velobuild.content.assets import AssetTable
+from velobuild.graph.reader import Reader, absolute_media
+from velobuild.graph.site import Site
+from velobuild.http.addresses import AddressPolicy
+from velobuild.media.fetch import MediaLibrary, Wanted
+from velobuild.model.entries import Media
+from velobuild.model.ports import Clock, Progress, Warn
+
+USES = (
+    "SELECT url, min(post_id), title FROM media_use JOIN permalink USING (post_id) JOIN post ON post.id = post_id "
+    "GROUP BY url ORDER BY url"
+)
+
+
+def open_library(
+    connection: sqlite3.Connection,
+    site: Site,
+    reader: Reader,
+    *,
+    clock: Clock,
+    warn: Warn,
+    progress: Progress | None,
+) -> MediaLibrary | None:
+    """The library of a site that has a CMS; None for one that never had one. Raises ConfigError."""
+    if site.cms_url is None:
+        return None
+    policy = AddressPolicy.of(
+        site.cms_url,
+        record_urls=[absolute_media(media.url, site) for media in reader.media],
+        media_hosts=site.config.source.media_hosts,
+    )
+    return MediaLibrary(
+        objects_of(site.state),
+        AssetTable(connection),
+        policy=policy,
+        limits=site.config.limits,
+        clock=clock,
+        warn=warn,
+        progress=progress,
+    )
+
+
+def objects_of(state: Path) -> Path:
+    """Where fetched files lie, by their hash."""
+    return state / "cache" / "objects"
+
+
+def needed(connection: sqlite3.Connection, reader: Reader, *, recheck: frozenset[str] | None) -> list[Wanted]:
+    """Every file that a public post or the settings use and that may be fetched.
+
+    `recheck` are the addresses whose record changed; None asks for all of them again.
+    """
+    site = reader.site
+    assert site.cms_url is not None
+    records = {absolute_media(media.url, site): media for media in reader.media}
+    policy = AddressPolicy.of(site.cms_url, record_urls=records, media_hosts=site.config.source.media_hosts)
+    return [
+        Wanted(
+            url,
+            where,
+            expected_size=_size(records.get(url)),
+            recheck=recheck is None or url in recheck,
+        )
+        for url, where in _uses(connection, reader)
+        if policy.allows(url)
+    ]
+
+
+def _uses(connection: sqlite3.Connection, reader: Reader) -> Iterator[tuple[str, str]]:
+    for url, post_id, title in connection.execute(USES):
+        yield url, f"post “{title}” (id {post_id})"
+    for id in reader.covers():
+        record = reader.media_record(id)
+        if record is not None:
+            yield reader.media_address(record.url), f"cover {record.filename or record.id}"
+    for name, url in (("logo", reader.settings.logo_url), ("favicon", reader.settings.favicon_url)):
+        if url:
+            yield reader.media_address(url), f"site settings: {name}"
+
+
+def _size(record: Media | None) -> int | None:
+    return record.size_bytes if record else None
+
+
+def due(last: str | None, now: datetime, *, hours: int = 24) -> bool:
+    """Whether the files should be asked for again: they can change under an address without any record changing."""
+    return last is None or (now - datetime.fromisoformat(last)).total_seconds() >= hours * 3600
+
+
+def urls_of(records: Iterable[Media], site: Site) -> frozenset[str]:
+    return frozenset(absolute_media(record.url, site) for record in records)

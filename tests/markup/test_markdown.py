@@ -110,6 +110,23 @@ def test_unclosed_brackets_are_calmed_and_code_and_honest_texts_are_not() -> Non
     assert tamed(code) == code
 
 
+def test_endless_paragraphs_are_divided_and_tables_and_code_are_not() -> None:
+    prose = "word *em* `c` " * 3_000
+    assert max(map(len, tamed(prose).split("\n\n"))) <= 10_000
+    assert tamed(prose).split() == prose.split()
+    table = "| a | b |\n|---|---|\n" + "| *x* | y |\n" * 2_000
+    assert tamed(table) == table
+    code = "```\n" + "a *b* [c](d)\n" * 2_000 + "```"
+    assert tamed(code) == code
+
+
+def test_a_footnote_used_without_end_is_shown_as_written() -> None:
+    assert "footnote-ref" not in to_html("[^1] " * 100 + "\n\n[^1]: x")
+    assert to_html("[^1] " * 10 + "\n\n[^1]: x").count("footnote-ref") == 10
+    many = "\n\n".join(f"[^{i}]\n\n[^{i}]: x" for i in range(60))
+    assert tamed(many) == many
+
+
 def test_one_text_does_not_change_the_next() -> None:
     first = to_html("# A\n\n[^1]\n\n[^1]: x\n\n*[B]: C\n")
     to_html("[x]: /y\n\n# A\n# A")

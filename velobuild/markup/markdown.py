@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import Counter
 from typing import Any
 
 import markdown
@@ -49,9 +50,16 @@ TAB_LABEL = re.compile(r'<label for="__tabbed_[0-9_]+">(.*?)</label>', re.DOTALL
 UNBALANCED_MAX = 60
 """More brackets than this, opened in one paragraph and never closed, are shown as they are. Each of them makes
 Python-Markdown read on to the end of the paragraph: 4,000 took 1.8 s."""
+PARAGRAPH_CHARACTERS_MAX = 10_000
+"""A longer paragraph is divided: each mark in it makes Python-Markdown copy the whole of it."""
+NOTE_USES_MAX = 50
+"""A footnote used more often is shown as it is written: 3,000 uses of one took 5 s."""
 QUOTE_DEPTH_MAX = 20
 FENCE = re.compile(r" {0,3}(?:`{3,}|~{3,})")
 QUOTES = re.compile(rf"(?m)^((?: {{0,3}}>){{{QUOTE_DEPTH_MAX}}})(?: {{0,3}}>)+")
+NOTE = re.compile(r"\[\^[^\]\n]{1,100}\]")
+TABLE = re.compile(r"[^\n]*\|[^\n]*\n[ |:-]*-[ |:-]*(?:\n|$)")
+PLACE_TO_CUT = re.compile(rf"((?s:.){{{PARAGRAPH_CHARACTERS_MAX - 1_000},{PARAGRAPH_CHARACTERS_MAX}}})(?:\n|[ ])")
 PARAGRAPH = re.compile(r"(\n[ \t]*\n)")
 
 _engines = threading.local()
@@ -88,8 +96,14 @@ def _engine(smart_quotes: bool) -> markdown.Markdown:
 
 
 def tamed(text: str) -> str:
-    """`text` without what would take Python-Markdown quadratic time; the same text in all but hostile cases."""
+    """`text` without what would take Python-Markdown quadratic time; the same text in all but hostile cases.
+
+    What is left costs time in proportion to its length.
+    """
     text = QUOTES.sub(r"\1 ", text)
+    if text.count("[^") > NOTE_USES_MAX:
+        worn = {note for note, uses in Counter(NOTE.findall(text)).items() if uses > NOTE_USES_MAX}
+        text = NOTE.sub(lambda note: f"&#91;{note[0][1:]}" if note[0] in worn else note[0], text) if worn else text
     if text.count("[") + text.count("<") + text.count("*") + text.count("_") <= UNBALANCED_MAX:
         return text
     fenced = False
@@ -110,4 +124,6 @@ def _calm(paragraph: str) -> str:
         paragraph = paragraph.replace("[", "&#91;")
     if paragraph.count("<") - paragraph.count(">") > UNBALANCED_MAX:
         paragraph = paragraph.replace("<", "&lt;")
+    if len(paragraph) > PARAGRAPH_CHARACTERS_MAX and not TABLE.match(paragraph):
+        paragraph = PLACE_TO_CUT.sub("\\1\n\n", paragraph)
     return paragraph

@@ -346,6 +346,22 @@ def test_a_closed_pipe_is_quiet() -> None:
     assert process.wait() == 141
 
 
+def test_a_folder_named_by_c_is_where_relative_paths_begin(site: Path) -> None:
+    (site / "blog").mkdir()
+    script = (
+        "import sys, os\n"
+        "from velobuild.cli import main as frame\n"
+        "import click\n"
+        "where = click.Command('where', callback=lambda: print(os.getcwd()))\n"
+        "sys.modules['here'] = type(sys)('here'); sys.modules['here'].where = where\n"
+        "frame.cli.table = {'where': frame.Entry('here:where', '')}\n"
+        "sys.argv = ['velobuild', '-C', 'blog', 'where']\n"
+        "sys.exit(frame.main())\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], cwd=site, capture_output=True, text=True, check=True)
+    assert ended.stdout == f"{site / 'blog'}\n"
+
+
 SLOW = """
 import sys, time
 import click

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from velobuild.cli.output import Console, as_json, colour_wanted, json_text, live_wanted, render_errors, render_warnings
@@ -14,6 +13,8 @@ from velobuild.config.environment import cache_folder
 from velobuild.errors import ConfigError, Diagnostic
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from velobuild.config.schema import Loaded
 
 
@@ -40,13 +41,21 @@ class Context:
     """
 
     def __init__(
-        self, *, environment: Mapping[str, str], out: TextIO, err: TextIO, stdin: TextIO, directory: Path
+        self,
+        *,
+        environment: Mapping[str, str],
+        out: TextIO,
+        err: TextIO,
+        stdin: TextIO,
+        directory: Path | None = None,
+        enter: Callable[[Path], None] = lambda folder: None,
     ) -> None:
         self.flags = Flags()
         self.environment = environment
         self.console = Console(out, err)
         self._stdin = stdin
         self._started_in = directory
+        self._enter = enter
         self._labels: dict[str, str] = {}
         self._warnings: list[Diagnostic] = []
         self._warnings_shown = 0
@@ -54,7 +63,20 @@ class Context:
     @property
     def directory(self) -> Path:
         """Where the command works: that of -C, else where it was called. Absolute."""
-        return self._started_in / (self.flags.directory or "")
+        return (self._started_in or self._called_in) / (self.flags.directory or "")
+
+    @cached_property
+    def _called_in(self) -> Path:
+        from pathlib import Path
+
+        return Path.cwd()
+
+    def work_in(self, folder: Path) -> None:
+        """Obey -C. Raises ConfigError VB1107 for a folder that does not exist."""
+        self.flags.directory = folder
+        if not self.directory.is_dir():
+            raise ConfigError("this folder does not exist", code="VB1107", where=f"-C {folder}", hint="check the path")
+        self._enter(self.directory)
 
     @property
     def colour(self) -> bool:
@@ -86,6 +108,8 @@ class Context:
     @cached_property
     def loaded(self) -> Loaded:
         """The configuration. Raises ConfigError with every finding."""
+        from pathlib import Path
+
         from velobuild.config.load import load
 
         config = self.flags.config or self.environment.get("VELOBUILD_CONFIG")

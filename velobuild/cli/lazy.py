@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
-from click.shell_completion import CompletionItem
 
 from velobuild.cli.context import Context, Flags, parse_setting
 from velobuild.errors import ConfigError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,15 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, entry.help) for name, entry in self.table.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
         commands = [CompletionItem(n, help=e.help) for n, e in self.table.items() if n.startswith(incomplete)]
         return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 def unknown_command(name: str, known: Iterable[str]) -> ConfigError:
+    import difflib
+
     near = difflib.get_close_matches(name, list(known), n=1)
     hint = f"did you mean `velobuild {near[0]}`?" if near else "`velobuild --help` lists the commands"
     return ConfigError(f"there is no command `{name}`", code="VB1107", hint=hint)
@@ -83,20 +87,25 @@ def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
         flags.verbose += value
     elif name == "no_progress":
         flags.progress = False
+    elif name in ("directory", "config"):
+        from pathlib import Path  # costs 5 ms, which --version should not pay
+
+        if name == "config":
+            flags.config = Path(value)
+        else:
+            context.work_in(Path(value))
     else:
         setattr(flags, name, value)
-        if name == "directory" and not context.directory.is_dir():
-            raise ConfigError("this folder does not exist", code="VB1107", where=f"-C {value}", hint="check the path")
 
 
 GLOBALS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (
         ("-C", "--directory"),
-        {"type": click.Path(path_type=Path), "metavar": "DIR", "default": None, "help": "Work in DIR."},
+        {"type": click.Path(), "metavar": "DIR", "default": None, "help": "Work in DIR."},
     ),
     (
         ("-c", "--config"),
-        {"type": click.Path(path_type=Path), "metavar": "FILE", "default": None, "help": "Use FILE as velobuild.toml."},
+        {"type": click.Path(), "metavar": "FILE", "default": None, "help": "Use FILE as velobuild.toml."},
     ),
     (("-e", "--env"), {"metavar": "NAME", "default": None, "help": "Apply the sections below [env.NAME]."}),
     (

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -18,6 +16,9 @@ from velobuild.cli.context import Context
 from velobuild.cli.lazy import Entry, LazyGroup, global_options
 from velobuild.config.environment import environment as read_environment
 from velobuild.errors import ConfigError, Diagnostic, Severity, VelobuildError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 128 + signal.SIGINT
@@ -103,7 +104,7 @@ def main() -> int:
         from click.shell_completion import shell_complete
 
         return shell_complete(cli, {}, "velobuild", COMPLETE_VARIABLE, variables[COMPLETE_VARIABLE])
-    code = run(sys.argv[1:], environment=variables)
+    code = run(sys.argv[1:], environment=variables, enter=os.chdir)
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -122,14 +123,19 @@ def run(
     err: TextIO | None = None,
     stdin: TextIO | None = None,
     directory: Path | None = None,
+    enter: Callable[[Path], None] = lambda folder: None,
 ) -> int:
-    """Run one command line and return its exit code. Raises nothing but what ends the process from outside."""
+    """Run one command line and return its exit code. Raises nothing but what ends the process from outside.
+
+    `enter` is told the folder of -C; the program itself changes to it, so that relative paths mean what they say.
+    """
     context = Context(
         environment=environment,
         out=out or sys.stdout,
         err=err or sys.stderr,
         stdin=stdin or sys.stdin,
-        directory=directory or Path.cwd(),
+        directory=directory,
+        enter=enter,
     )
     try:
         code = _run(arguments, context)
@@ -172,6 +178,8 @@ def _fail(context: Context, error: VelobuildError) -> int:
 
 def _fail_by_bug(context: Context, error: Exception) -> int:
     """One line and the way to the traceback. The exception's own text stays out of it: it may quote anything."""
+    import traceback
+
     context.close()
     if context.flags.verbose > 1:
         context.console.write(_traceback(context))
@@ -185,6 +193,8 @@ def _fail_by_bug(context: Context, error: Exception) -> int:
 
 
 def _traceback(context: Context) -> str:
+    import traceback
+
     from velobuild.config.secrets import redact
 
     loaded = context.__dict__.get("loaded")

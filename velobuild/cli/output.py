@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, TextIO
@@ -111,6 +110,8 @@ class Console:
 
 def json_text(value: Any) -> str:
     """One JSON document for people and programs: keys in their own order, two spaces deep."""
+    import json
+
     return json.dumps(value, ensure_ascii=False, indent=2, default=str)
 
 

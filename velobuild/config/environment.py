@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # Variables that set a key of velobuild.toml, above the file.
 KEYS: Mapping[str, str] = MappingProxyType(
@@ -26,6 +29,8 @@ def environment() -> dict[str, str]:
 
 def cache_folder(variables: Mapping[str, str]) -> Path | None:
     """The user's folder for what all sites share, such as the count of calls; None where there is no home to put it."""
+    from pathlib import Path
+
     base = variables.get("XDG_CACHE_HOME", "")
     if not base or not Path(base).is_absolute():  # the standard says to ignore a relative one
         home = variables.get("HOME", "")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,26 +159,11 @@ class InPlace:
         staged = set(disk.files_below(folder))
         puts = tuple(tuple(sorted(path for path in staged if new.files[path].phase is phase)) for phase in ORDER)
         created = [change.path for change in changes if change.kind is OutputKind.CREATED]
-        ours = old.files if old else manifest.NOTHING
-        strangers = [path for path in created if self._is_taken(path, ours)]
+        strangers = _strangers(self._out, created, old.files if old else manifest.NOTHING)
         if strangers:
             raise foreign("files of someone else stand where new ones belong", self._out, strangers)
         removals = tuple(change.path for change in changes if change.kind is OutputKind.REMOVED)
         return Journal(folder.name, puts, removals, new)
-
-    def _is_taken(self, path: str, ours: Iterable[str]) -> bool:
-        """Whether something that we did not publish is in the way of `path`: a file above it, or anything at it."""
-        place = self._out / path
-        for above in [*reversed(place.parents), place]:
-            if not above.is_relative_to(self._out) or above == self._out or not os.path.lexists(above):
-                continue
-            is_folder = above.is_dir() and not above.is_symlink()
-            if not is_folder and above.relative_to(self._out).as_posix() not in ours:
-                return True
-        if not place.is_dir() or place.is_symlink():
-            return False
-        inside = {f"{path}/{name}" for name in disk.files_below(place)}
-        return not inside <= set(ours)
 
     def _pending(self) -> Journal | None:
         try:
@@ -228,7 +213,7 @@ class InPlace:
             if character == "/" and path[:at] in removals:
                 self._take_off(path[:at])
         place = self._out / path
-        if place.is_dir() and not place.is_symlink():
+        if _is_folder(place):
             for gone in sorted(removals):
                 if gone.startswith(f"{path}/"):
                     self._take_off(gone)
@@ -266,3 +251,30 @@ class InPlace:
 def _without_out(release: Manifest) -> Manifest:
     meta = {key: value for key, value in release.meta.items() if key != OUT_KEY}
     return Manifest(None, release.files, meta, release.created_at, None)
+
+
+def _strangers(out: Path, created: Iterable[str], ours: Container[str]) -> list[str]:
+    """New paths whose place is taken by what we did not publish: a file or link above it, or anything at it."""
+    found = []
+    passable: dict[str, bool] = {}  # folders above new files, each looked at once
+    for path in created:
+        above = [path[:at] for at, character in enumerate(path) if character == "/"]
+        for folder in above:
+            if folder not in passable:
+                passable[folder] = folder in ours or not os.path.lexists(out / folder) or _is_folder(out / folder)
+        if not all(passable[folder] for folder in above) or _is_occupied(out, path, ours):
+            found.append(path)
+    return found
+
+
+def _is_occupied(out: Path, path: str, ours: Container[str]) -> bool:
+    place = out / path
+    if not os.path.lexists(place):
+        return False
+    if _is_folder(place):
+        return any(f"{path}/{name}" not in ours for name in disk.files_below(place))
+    return path not in ours
+
+
+def _is_folder(place: Path) -> bool:
+    return place.is_dir() and not place.is_symlink()

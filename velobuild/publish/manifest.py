@@ -18,6 +18,7 @@ from velobuild.model.outputs import OutputChange, OutputFile, OutputKind, Phase
 from velobuild.publish.disk import disk_errors
 
 VERSION = 1
+PHASES = {str(phase): phase for phase in Phase}
 NOTHING: Mapping[str, OutputFile] = {}
 
 
@@ -73,10 +74,10 @@ def decode(content: bytes) -> Manifest:
         *lines, end = content.splitlines(keepends=True)
         if json.loads(end) != {"sha256": hashlib.sha256(b"".join(lines)).hexdigest()}:
             raise ManifestDamaged("its checksum does not fit its lines")
-        head, *rows = [json.loads(line) for line in lines]
+        head, *rows = json.loads(b"[" + b",".join(lines) + b"]")  # at once: many times faster than line by line
         if head["version"] != VERSION:
             raise ManifestDamaged(f"its version is {head['version']}, this velobuild knows {VERSION}")
-        files = {path: OutputFile(path, sha256, size, Phase(phase)) for path, sha256, size, phase in rows}
+        files = {path: OutputFile(path, sha256, size, PHASES[phase]) for path, sha256, size, phase in rows}
         created_at = datetime.fromisoformat(head["created_at"])
         return Manifest(head["release"], files, head["meta"], created_at, head["previous"])
     except ManifestDamaged:

@@ -168,7 +168,7 @@ class Releases:
             if error.errno not in disk.FULL or not self.make_room():
                 raise
             disk.replace_file(file, content)
-        if manifest.read(file) != new:
+        if file.read_bytes() != content:
             raise OutputError("the manifest that was written cannot be read back", code="VB6002", where=str(file))
 
     def _swap(self, number: int) -> None:

@@ -201,6 +201,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "VB5004": "the release is damaged",
         "VB5005": "no such release",
         "VB5006": "warnings count as errors in strict mode",
+        "VB5007": "the site is held at an earlier release",
         # VB60xx: output
         "VB6001": "the disk is full",
         "VB6002": "the output could not be written",

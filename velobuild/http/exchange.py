@@ -52,7 +52,7 @@ def exchange(transport: httpx.BaseTransport, request: httpx.Request, *, deadline
         raise _broken(error, where, answered=answered) from error
     except httpx.NetworkError as error:
         raise _unreachable(error, request.url) from error
-    except httpx.LocalProtocolError as error:
+    except httpx.LocalProtocolError:
         # Its text may hold the whole header, so nothing of it is shown or kept.
         raise ConfigError("the request cannot be sent", code="VB1202", where=where) from None
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 from velobuild.content.assets import AssetTable
+from velobuild.content.database import Connection
 from velobuild.graph.reader import Reader, absolute_media
 from velobuild.graph.site import Site
 from velobuild.http.addresses import AddressPolicy
@@ -22,7 +22,7 @@ USES = (
 
 
 def open_library(
-    connection: sqlite3.Connection,
+    connection: Connection,
     site: Site,
     reader: Reader,
     *,
@@ -54,7 +54,7 @@ def objects_of(state: Path) -> Path:
     return state / "cache" / "objects"
 
 
-def needed(connection: sqlite3.Connection, reader: Reader, *, recheck: frozenset[str] | None) -> list[Wanted]:
+def needed(connection: Connection, reader: Reader, *, recheck: frozenset[str] | None) -> list[Wanted]:
     """Every file that a public post or the settings use and that may be fetched.
 
     `recheck` are the addresses whose record changed; None asks for all of them again.
@@ -75,7 +75,7 @@ def needed(connection: sqlite3.Connection, reader: Reader, *, recheck: frozenset
     ]
 
 
-def _uses(connection: sqlite3.Connection, reader: Reader) -> Iterator[tuple[str, str]]:
+def _uses(connection: Connection, reader: Reader) -> Iterator[tuple[str, str]]:
     for url, post_id, title in connection.execute(USES):
         yield url, f"post “{title}” (id {post_id})"
     for id in reader.covers():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -149,21 +148,25 @@ class ChangeSet:
         return bool(self.changes)
 
 
-# Everything but letters, marks and digits ends a word. Marks stay: many scripts cannot be read without them.
-NOT_A_WORD = re.compile(r"[^\w]+|_+", re.UNICODE)
 SLUG_BYTES_MAX = 200
 # Names that Windows, and so many people's copies of a site, cannot hold.
 DEVICE_NAMES = frozenset({"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in "0123456789¹²³")})
 
 
 def slugify(text: str) -> str:
-    """A lower-case NFC slug of words joined by `-`; "" if nothing is left. Keeps every script's letters.
+    """A lower-case NFC slug of words joined by `-`; "" if nothing is left.
 
-    At most `SLUG_BYTES_MAX` bytes of UTF-8, cut at a character.
+    Keeps every script's letters, digits and marks (without its vowel signs, Hindi cannot be read); drops what is
+    invisible. At most `SLUG_BYTES_MAX` bytes of UTF-8, cut at a character.
     """
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", text).lower())
-    slug = NOT_A_WORD.sub("-", folded).strip("-")
-    return cut_bytes(slug, SLUG_BYTES_MAX).strip("-")
+    spaced = "".join(char if is_word_char(char) else " " for char in folded if unicodedata.category(char) != "Cf")
+    return cut_bytes("-".join(spaced.split()), SLUG_BYTES_MAX).strip("-")
+
+
+def is_word_char(char: str) -> bool:
+    """Whether a character is part of a word in some script: a letter, a mark or a number."""
+    return unicodedata.category(char)[0] in "LMN"
 
 
 def cut_bytes(text: str, limit_bytes: int) -> str:

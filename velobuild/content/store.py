@@ -1,0 +1,203 @@
+"""The store: staged entries become a revision, all at once.
+
+A synchronisation streams: what arrives is staged and committed at once, so that a kill loses nothing, but no reader
+sees it. `apply` then turns the staged entries into one revision, in one transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from velobuild.content.codec import decode, encode, timestamp
+from velobuild.content.database import transaction
+from velobuild.model.entries import Change, ChangeSet, Collection, Delta, Entry, Post
+from velobuild.model.keys import fingerprint
+
+STAGE = "INSERT OR REPLACE INTO staged (collection, id, version, value) VALUES (?, ?, ?, ?)"
+STAGED = "SELECT id, version, value FROM staged WHERE collection = ?"
+COMMITTED = "SELECT id, version, fingerprint FROM entry WHERE collection = ? ORDER BY id"
+PUT_ENTRY = "INSERT OR REPLACE INTO entry (collection, id, version, fingerprint, value) VALUES (?, ?, ?, ?, ?)"
+PUT_POST = "INSERT OR REPLACE INTO post (id, slug, title, status, sort_at, author_id) VALUES (?, ?, ?, ?, ?, ?)"
+PUT_BODY = "INSERT OR REPLACE INTO body (post_id, format, body, input) VALUES (?, ?, ?, ?)"
+PUT_TAG = "INSERT OR REPLACE INTO tag (tag, sort_at, post_id, name) VALUES (?, ?, ?, ?)"
+COUNT_PUBLIC = "SELECT count(*) FROM post WHERE status = 'published' AND sort_at <= ?"
+NEXT_DUE = "SELECT min(sort_at) FROM post WHERE status = 'published' AND sort_at > ?"
+
+
+class Store:
+    """The committed and staged entries of one site. Implements `Known`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    # What a source may ask.
+
+    def holds(self, collection: Collection, id: str, version: str) -> bool:
+        query = "SELECT 1 FROM {} WHERE collection = ? AND id = ? AND version = ?"
+        key = (collection, id, version)
+        return any(self.connection.execute(query.format(table), key).fetchone() for table in ("entry", "staged"))
+
+    def ids(self, collection: Collection) -> Iterable[str]:
+        return list(self.versions(collection))
+
+    def versions(self, collection: Collection) -> dict[str, str]:
+        return {id: version for id, version, _ in self.connection.execute(COMMITTED, (collection,))}
+
+    # Small values that belong to a site rather than to an entry.
+
+    def note(self, key: str) -> str | None:
+        """A remembered value, or None."""
+        row = self.connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def remember(self, key: str, value: str) -> None:
+        with transaction(self.connection):
+            self._remember(key, value)
+
+    def _remember(self, key: str, value: str) -> None:
+        if self.note(key) == value:
+            return
+        self.connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
+
+    @property
+    def revision(self) -> int:
+        """Grows by one with every applied change set; never reused."""
+        return int(self.note("revision") or 0)
+
+    # Synchronisation.
+
+    def stage(self, delta: Delta) -> None:
+        """Keep what has just arrived, committed, where no reader sees it."""
+        kind, versions = delta.collection, delta.versions
+        with transaction(self.connection):
+            self.connection.executemany(
+                STAGE, [(kind, entry.id, versions[entry.id], encode(entry)) for entry in delta.upserts]
+            )
+
+    def staged_count(self) -> int:
+        return int(self.connection.execute("SELECT count(*) FROM staged").fetchone()[0])
+
+    def public_counts(self, closings: Sequence[Delta], as_of: datetime) -> tuple[int, int]:
+        """How many posts are public now, and how many would be once `closings` are applied."""
+        now = self.public_count(as_of)
+        posts = next((delta for delta in closings if delta.collection is Collection.POSTS and delta.complete), None)
+        if posts is None:
+            return now, now
+        due = timestamp(as_of)
+        staged = {id: (version, value) for id, version, value in self.connection.execute(STAGED, (Collection.POSTS,))}
+        public = {
+            id
+            for (id,) in self.connection.execute(
+                "SELECT id FROM post WHERE status = 'published' AND sort_at <= ?", (due,)
+            )
+        }
+        after = 0
+        for id, version in posts.versions.items():
+            arrived = staged.get(id)
+            if arrived is not None and arrived[0] == version:
+                post = decode(Collection.POSTS, arrived[1])
+                assert isinstance(post, Post)
+                after += post.status == "published" and sort_time(post) <= due
+            else:
+                after += id in public
+        return now, after
+
+    def public_count(self, as_of: datetime) -> int:
+        return int(self.connection.execute(COUNT_PUBLIC, (timestamp(as_of),)).fetchone()[0])
+
+    def next_due(self, as_of: datetime) -> str | None:
+        """When the next scheduled post falls due, as a timestamp, or None."""
+        row = self.connection.execute(NEXT_DUE, (timestamp(as_of),)).fetchone()
+        return None if row[0] is None else str(row[0])
+
+    def apply(self, closings: Iterable[Delta]) -> ChangeSet:
+        """One transaction: the staged entries that `closings` name are committed, what they do not name is gone.
+
+        Fetching the same content again changes nothing: only entries whose fingerprint differs are written and
+        reported. Without any change the revision stays.
+        """
+        changes: list[Change] = []
+        with transaction(self.connection):
+            for delta in closings:
+                if delta.complete:
+                    changes += self._apply_complete(delta)
+                else:
+                    changes += [self._delete(delta.collection, id) for id in delta.deletes if self._exists(delta, id)]
+                if delta.cursor is not None:
+                    self._remember("cursor", delta.cursor)
+            revision = self.revision + bool(changes)
+            self._remember("revision", str(revision))
+        return ChangeSet(revision, tuple(changes))
+
+    def _apply_complete(self, delta: Delta) -> list[Change]:
+        kind = delta.collection
+        known = {id: (version, stamp) for id, version, stamp in self.connection.execute(COMMITTED, (kind,))}
+        arrived = {entry.id: entry for entry in delta.upserts}
+        changes: list[Change] = []
+        for id, version in sorted(delta.versions.items()):
+            old = known.get(id)
+            if old is not None and old[0] == version and id not in arrived:
+                continue
+            entry = arrived[id] if id in arrived else self._take_staged(kind, id, version)
+            if entry is None:
+                continue
+            stamp = fingerprint(json.loads(encode(entry)))
+            if old is not None and old[1] == stamp:
+                if old[0] != version:
+                    self.connection.execute(
+                        "UPDATE entry SET version = ? WHERE collection = ? AND id = ?", (version, kind, id)
+                    )
+                continue
+            self._put(kind, entry, version, stamp)
+            changes.append(Change(kind, id, None if old is None else old[1], stamp))
+        changes += [self._delete(kind, id) for id in known if id not in delta.versions]
+        self.connection.execute("DELETE FROM staged WHERE collection = ?", (kind,))
+        return changes
+
+    def _take_staged(self, kind: Collection, id: str, version: str) -> Entry | None:
+        row = self.connection.execute(
+            "SELECT value FROM staged WHERE collection = ? AND id = ? AND version = ?", (kind, id, version)
+        ).fetchone()
+        return None if row is None else decode(kind, row[0])
+
+    def _exists(self, delta: Delta, id: str) -> bool:
+        query = "SELECT 1 FROM entry WHERE collection = ? AND id = ?"
+        return self.connection.execute(query, (delta.collection, id)).fetchone() is not None
+
+    def _put(self, kind: Collection, entry: Entry, version: str, stamp: bytes) -> None:
+        if not isinstance(entry, Post):
+            self.connection.execute(PUT_ENTRY, (kind, entry.id, version, stamp, encode(entry)))
+            return
+        values = json.loads(encode(entry))
+        body = values.pop("body")
+        at = sort_time(entry)
+        self.connection.execute(PUT_ENTRY, (kind, entry.id, version, stamp, json.dumps(values, ensure_ascii=False)))
+        self.connection.execute(PUT_BODY, (entry.id, entry.body_format, body, fingerprint([entry.body_format, body])))
+        self.connection.execute(PUT_POST, (entry.id, entry.slug, entry.title, entry.status, at, entry.author_id))
+        self.connection.execute("DELETE FROM tag WHERE post_id = ?", (entry.id,))
+        self.connection.executemany(PUT_TAG, [(tag.casefold(), at, entry.id, tag) for tag in entry.tags])
+
+    def _delete(self, kind: Collection, id: str) -> Change:
+        query = "SELECT fingerprint FROM entry WHERE collection = ? AND id = ?"
+        before = self.connection.execute(query, (kind, id)).fetchone()
+        self.connection.execute("DELETE FROM entry WHERE collection = ? AND id = ?", (kind, id))
+        if kind is Collection.POSTS:
+            for table, column in (("post", "id"), ("body", "post_id"), ("tag", "post_id"), ("media_use", "post_id")):
+                self.connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (id,))  # noqa: S608 - our own names
+        return Change(kind, id, None if before is None else before[0], None)
+
+
+def sort_time(post: Post) -> str:
+    """What a post is ordered by: its publication, else its creation, else its last change."""
+    if post.published_at is not None:
+        return timestamp(post.published_at)
+    created = post.extra.get("created")
+    if isinstance(created, str) and len(created) >= 19:
+        try:
+            return timestamp(datetime.fromisoformat(created.replace(" ", "T", 1)))
+        except ValueError:
+            pass
+    return timestamp(post.updated_at)

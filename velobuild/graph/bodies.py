@@ -1,0 +1,105 @@
+"""Which bodies need preparing, and which media files the prepared ones use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from urllib.parse import urlsplit
+
+from velobuild.content.database import Connection, transaction
+from velobuild.content.memo import Memo, memo_key
+from velobuild.errors import Diagnostic
+from velobuild.graph.site import Site
+from velobuild.markup.prepare import MarkupOptions, Prepared, decode, encode, prepare, recipe
+from velobuild.model.entries import BodyFormat
+
+BODIES = "SELECT post_id, input, prepared FROM body JOIN permalink USING (post_id) ORDER BY post_id"
+BODY = "SELECT format, body, input, title FROM body JOIN post ON post.id = post_id WHERE post_id = ?"
+# Links to files of these kinds are media as well, if the CMS or one of its media hosts holds them.
+FILE_ENDINGS = frozenset(["png", "jpg", "jpeg", "gif", "webp", "avif", "mp4", "m4a", "webm", "mp3", "ogg", "pdf"])
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedBody:
+    """One body's result, ready for the memo: `key` is its row, `media` the addresses of the files it uses."""
+
+    post_id: str
+    key: bytes
+    encoded: bytes
+    media: tuple[str, ...]
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+def recipe_of(options: MarkupOptions) -> bytes:
+    """A fingerprint of everything but the body that decides the result."""
+    return blake2b(recipe(options).encode(), digest_size=16).digest()
+
+
+def media_of(prepared: Prepared) -> tuple[str, ...]:
+    """The addresses of files in a body, each once, in their order."""
+    urls = (
+        ref.url.partition("#")[0]
+        for ref in prepared.refs
+        if ref.kind != "link" or urlsplit(ref.url).path.rpartition(".")[2].lower() in FILE_ENDINGS
+    )
+    return tuple(dict.fromkeys(url for url in urls if "//" in url))
+
+
+def prepare_body(connection: Connection, site: Site, post_id: str) -> PreparedBody:
+    """Prepare one body. Raises ContentProblem if it cannot be shown at all."""
+    format, body, input, title = connection.execute(BODY, (post_id,)).fetchone()
+    prepared = prepare(body, BodyFormat(format), site.post_markup)
+    where = f"post “{title}” (id {post_id})"
+    return PreparedBody(
+        post_id,
+        memo_key(recipe_of(site.post_markup), input),
+        encode(prepared),
+        media_of(prepared),
+        tuple(replace(warning, where=where) for warning in prepared.warnings),
+    )
+
+
+def unprepared(connection: Connection, site: Site) -> tuple[list[str], Mapping[str, bytes]]:
+    """(ids of public posts without a memo row for this body and recipe, post id → memo key of all)."""
+    own = recipe_of(site.post_markup)
+    have = {bytes(row[0]) for row in connection.execute("SELECT input FROM memo")}
+    keys: dict[str, bytes] = {}
+    missing: list[str] = []
+    known: list[tuple[str, bytes]] = []
+    for post_id, input, prepared in connection.execute(BODIES):
+        key = memo_key(own, input)
+        keys[post_id] = key
+        if key not in have:
+            missing.append(post_id)
+        elif prepared != key:
+            known.append((post_id, key))
+    memo = Memo(connection)
+    remember(
+        connection,
+        [
+            PreparedBody(post_id, key, kept, media_of(decode(kept)))
+            for post_id, key in known
+            if (kept := memo.get(key)) is not None
+        ],
+    )
+    return missing, keys
+
+
+def remember(connection: Connection, bodies: Iterable[PreparedBody]) -> None:
+    """Write results to the memo and note which files each post uses."""
+    rows = list(bodies)
+    if not rows:
+        return
+    with transaction(connection):
+        connection.executemany(
+            "INSERT OR REPLACE INTO memo (input, value) VALUES (?, ?)", [(row.key, row.encoded) for row in rows]
+        )
+        connection.executemany("DELETE FROM media_use WHERE post_id = ?", [(row.post_id,) for row in rows])
+        connection.executemany(
+            "INSERT INTO media_use (post_id, url) VALUES (?, ?)",
+            [(row.post_id, url) for row in rows for url in row.media],
+        )
+        connection.executemany(
+            "UPDATE body SET prepared = ? WHERE post_id = ?", [(row.key, row.post_id) for row in rows]
+        )

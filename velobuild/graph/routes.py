@@ -1,0 +1,121 @@
+"""Which outputs a site has: every route expanded into its targets.
+
+List pages are numbered from the oldest: page 1 holds the oldest posts for ever, and the list's own address shows the
+newest, one to two pages' worth. So a new post changes the newest page alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from velobuild.content.permalinks import collision_key
+from velobuild.graph.reader import Reader
+from velobuild.graph.site import file_of
+from velobuild.graph.views import Pager
+from velobuild.model.keys import Query
+from velobuild.model.outputs import Target
+
+
+def fixed_keys(reader: Reader) -> frozenset[str]:
+    """Collision keys of the addresses that no post may take: local pages and redirects."""
+    paths = [f"/{page.path}/" for page in reader.pages]
+    paths += [redirect.source for redirect in reader.site.config.redirects]
+    return frozenset(collision_key(path) for path in paths)
+
+
+def expand(reader: Reader, former: Sequence[tuple[str, str]] = ()) -> list[Target]:
+    """Every output that a renderer makes, in a fixed order. `former` are (old, new) paths of posts that moved."""
+    config = reader.site.config
+    ids = reader.ids(Query())
+    paths = reader.paths
+    targets = [_page(reader, "post", paths[id], {"id": id}, "post.html") for id in ids]
+    targets += _list(reader, "home", "/", ids, config.pagination.size, {}, ("home.html", "list.html"))
+    tags = reader.taxonomy
+    for term in reader.tags:
+        path = tags.path.replace("{slug}", term.slug)
+        term_ids = reader.ids(Query(where=(("tag", term.key),)))
+        targets += _list(reader, "tag", path, term_ids, tags.paginate, {"tag": term.key}, ("tag.html", "tag.html"))
+        if tags.feed and config.feeds.rss:
+            feed = f"{path.rstrip('/')}/feed.xml"
+            targets.append(_target(reader, "feed", feed, "rss", {"tag": term.key}))
+    if tags.index:
+        targets.append(_page(reader, "tags", tags.index, {}, "tags.html"))
+    if config.urls.archive:
+        targets.append(_page(reader, "archive", config.urls.archive, {}, "archive.html"))
+    if config.urls.year:
+        for year in reader.years:
+            path = config.urls.year.replace("{year}", str(year.year))
+            year_ids = reader.ids(Query(where=(("year", str(year.year)),)))
+            params = {"year": year.year}
+            targets += _list(reader, "year", path, year_ids, config.pagination.size, params, ("year.html", "year.html"))
+    for number, page in enumerate(reader.pages):
+        targets.append(_page(reader, "page", f"/{page.path}/", {"page": number}, page.template or "page.html"))
+    targets.append(_page(reader, "404", "/404.html", {}, "404.html"))
+    targets += _redirects(reader, former, taken={target.path for target in targets})
+    if config.feeds.rss:
+        targets.append(_target(reader, "feed", "/feed.xml", "rss", {}))
+    if config.feeds.atom:
+        targets.append(_target(reader, "feed", "/atom.xml", "atom", {}))
+    if config.seo.sitemap:
+        targets.append(_target(reader, "sitemap", "/sitemap.xml", "sitemap", {}))
+    if config.seo.robots:
+        targets.append(_target(reader, "robots", "/robots.txt", "robots", {}))
+    return targets
+
+
+def _list(
+    reader: Reader,
+    route: str,
+    path: str,
+    ids: Sequence[str],
+    size: int,
+    params: Mapping[str, object],
+    templates: tuple[str, str],
+) -> Iterator[Target]:
+    """A list's pages, the newest first. `ids` are the newest first."""
+    total = max(1, len(ids) // size)
+    newest = len(ids) - (total - 1) * size
+    urls = {number: _page_path(reader, path, number, total) for number in range(1, total + 1)}
+    site = reader.site
+    for number in range(total, 0, -1):
+        pager = Pager(
+            number=number,
+            total=total,
+            newer_url=site.url_of(urls[number + 1]) if number < total else None,
+            older_url=site.url_of(urls[number - 1]) if number > 1 else None,
+            newest_url=site.url_of(urls[total]),
+            oldest_url=site.url_of(urls[1]),
+        )
+        start = 0 if number == total else newest + (total - 1 - number) * size
+        shown = tuple(ids[start : newest if number == total else start + size])
+        template = templates[0] if number == total else templates[1]
+        kind = route if number == total or route != "home" else "list"
+        yield _page(reader, kind, urls[number], {**params, "ids": shown, "pager": pager}, template)
+
+
+def _page_path(reader: Reader, path: str, number: int, total: int) -> str:
+    if number == total:
+        return path
+    return f"{path.rstrip('/')}/{reader.site.config.pagination.path.replace('{number}', str(number))}"
+
+
+def _redirects(reader: Reader, former: Sequence[tuple[str, str]], *, taken: set[str]) -> Iterator[Target]:
+    """Configured redirects, then those of posts that moved; a page that is there now wins over either."""
+    config = reader.site.config
+    rows = [(redirect.source, redirect.target) for redirect in config.redirects]
+    if config.urls.redirects_from_old_slugs:
+        rows += former
+    for source, target in rows:
+        file = file_of(source)
+        if file not in taken:
+            taken.add(file)
+            to = reader.site.url_of(target) if target.startswith("/") and not target.startswith("//") else target
+            yield _page(reader, "redirect", source, {"target_url": to}, "redirect.html")
+
+
+def _page(reader: Reader, route: str, path: str, params: dict[str, object], template: str) -> Target:
+    return Target(file_of(path), reader.site.url_of(path), route, "template", template, params)
+
+
+def _target(reader: Reader, route: str, path: str, renderer: str, params: dict[str, object]) -> Target:
+    return Target(file_of(path), reader.site.url_of(path), route, renderer, None, params)

@@ -1,0 +1,89 @@
+"""What a build and its workers need to open a site for reading, as one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+from zoneinfo import ZoneInfo
+
+from velobuild.config.schema import Config
+from velobuild.markup.prepare import MarkupOptions
+from velobuild.markup.urls import origin
+
+
+@dataclass(frozen=True)
+class Site:
+    """A site at one moment. `as_of` decides which posts are due; `cms_url` is where the CMS is, if there is one."""
+
+    root: Path
+    state: Path
+    config: Config
+    as_of: datetime
+
+    @cached_property
+    def zone(self) -> tzinfo:
+        return ZoneInfo(self.config.site.timezone)
+
+    @property
+    def cms_url(self) -> str | None:
+        return self.config.source.url
+
+    @cached_property
+    def base_url(self) -> str:
+        """Without a trailing slash."""
+        return self.config.site.base_url.rstrip("/")
+
+    @cached_property
+    def prefix(self) -> str:
+        """The path below which the site is published: "" at a host's root, else such as `/blog`."""
+        return urlsplit(self.base_url).path.rstrip("/")
+
+    @cached_property
+    def own_origins(self) -> tuple[str, ...]:
+        """Origins whose links are internal: the site's own and the CMS's."""
+        found = (origin(url) for url in (self.base_url, self.cms_url) if url)
+        return tuple(dict.fromkeys(one for one in found if one))
+
+    @cached_property
+    def post_markup(self) -> MarkupOptions:
+        return self._markup(self.cms_url)
+
+    @cached_property
+    def page_markup(self) -> MarkupOptions:
+        """Local pages are the owner's own files: their relative addresses are the site's."""
+        return self._markup(None)
+
+    def _markup(self, base_url: str | None) -> MarkupOptions:
+        content = self.config.content
+        return MarkupOptions(
+            html=content.html,
+            embeds=content.embeds,
+            highlight=content.highlight,
+            toc_depth=content.toc_depth,
+            excerpt_words=content.excerpt_words,
+            smart_quotes=content.markdown.smart_quotes,
+            base_url=base_url,
+            own_origins=self.own_origins,
+        )
+
+    def url_of(self, path: str) -> str:
+        """The root-relative, percent-encoded URL of a path on the site, such as `/blog/caf%C3%A9/`."""
+        return self.prefix + quote(path, safe="/~!$&'()*+,;=:@%#?")
+
+    def absolute(self, url: str) -> str:
+        """A full URL for a root-relative one; full URLs come back unchanged."""
+        if not url.startswith("/") or url.startswith("//"):
+            return url
+        parts = urlsplit(self.base_url)
+        return f"{parts.scheme}://{parts.netloc}{url}"
+
+
+def file_of(path: str) -> str:
+    """The file, relative to the site's root, that a host serves at a path: `/tea/` → `tea/index.html`."""
+    relative = path.lstrip("/")
+    if not relative or relative.endswith("/"):
+        return relative + "index.html"
+    return relative if "." in relative.rpartition("/")[2] else relative + "/index.html"

@@ -1,0 +1,104 @@
+"""Bring the store up to date with the CMS: whole or not at all, and never again what is here already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from velobuild.config.schema import Loaded
+from velobuild.content.database import Connection, open_database
+from velobuild.content.store import Store
+from velobuild.errors import Diagnostic
+from velobuild.model.entries import ChangeSet, Collection, Delta
+from velobuild.model.outputs import SyncReport
+from velobuild.model.ports import Clock, Progress, Warn, utc_now
+from velobuild.publish.guard import shrink
+from velobuild.publish.lock import SiteLock
+from velobuild.sources import open_source
+from velobuild.sources.pages import read_pages
+
+
+@contextmanager
+def opened(state: Path, *, wait: bool, warn: Warn) -> Iterator[Connection]:
+    """The site's database, with the site held against other builds. Raises SiteLocked, OutputError."""
+    with SiteLock(state, wait=wait):
+        connection = open_database(state, warn=warn)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+def sync(
+    loaded: Loaded,
+    *,
+    cache: Path | None,
+    allow_shrink: bool = False,
+    wait: bool = False,
+    clock: Clock = utc_now,
+    warn: Warn = lambda finding: None,
+    progress: Progress | None = None,
+) -> SyncReport:
+    """Only synchronise. Raises TokenError, SourceUnavailable, ProtocolError, GuardRefused, OutputError, SiteLocked."""
+    with opened(loaded.state, wait=wait, warn=warn) as connection:
+        store = Store(connection)
+        return synchronise(
+            store, loaded, cache=cache, allow_shrink=allow_shrink, clock=clock, warn=warn, progress=progress
+        )[0]
+
+
+def synchronise(
+    store: Store,
+    loaded: Loaded,
+    *,
+    cache: Path | None,
+    allow_shrink: bool,
+    clock: Clock,
+    warn: Warn,
+    progress: Progress | None,
+) -> tuple[SyncReport, ChangeSet]:
+    """Stage what arrives, then apply all of it as one revision, unless the site would shrink too much."""
+    loaded.require_tokens()
+    found: list[Diagnostic] = []
+
+    def tell(finding: Diagnostic) -> None:
+        found.append(finding)
+        warn(finding)
+
+    with open_source(loaded, cache=cache, clock=clock, warn=tell, progress=progress) as opened_source:
+        closings: list[Delta] = []
+        for delta in opened_source.source.changes(store, store.note("cursor")):
+            if delta.complete:
+                closings.append(delta)
+            else:
+                store.stage(delta)
+        tally = opened_source.source.tally
+    guard_shrink(store, closings, loaded, as_of=clock(), allowed=allow_shrink)
+    changes = store.apply(closings)
+    gone = sum(change.after is None and change.collection is Collection.POSTS for change in changes.changes)
+    report = SyncReport(
+        revision=changes.revision,
+        changed=sum(change.collection is Collection.POSTS for change in changes.changes) - gone,
+        removed=gone,
+        api_calls=tally.usage.calls,
+        bodies_fetched=tally.bodies_fetched,
+        quota_left=tally.usage.remaining,
+        members_only_skipped=tally.members_only,
+        excluded_by_tag=tally.with_excluded_tags,
+        warnings=tuple(found),
+    )
+    return report, changes
+
+
+def guard_shrink(store: Store, closings: list[Delta], loaded: Loaded, *, as_of: datetime, allowed: bool) -> None:
+    """Raises GuardRefused VB5001: the store and the live site stay as they are."""
+    before, after = store.public_counts(closings, as_of)
+    limits = loaded.config.limits
+    shrink(before, after, percent=limits.shrink_percent, posts=limits.shrink_posts, allowed=allowed)
+
+
+def read_local_pages(store: Store, loaded: Loaded) -> ChangeSet:
+    """Take in the site's own Markdown pages. Raises ContentProblem, OutputError."""
+    return store.apply([read_pages(loaded.root / loaded.config.content.pages)])

@@ -1,0 +1,254 @@
+"""Answers → pages: the Jinja environment of a theme chain, and errors that name template, line and post."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import traceback
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jinja2
+
+from velobuild.errors import ContentProblem
+from velobuild.graph.reader import Reader
+from velobuild.graph.views import LocalView, PageView, SiteView, YearView
+from velobuild.model.outputs import Target
+from velobuild.render.theme import Theme
+
+NO_ATTRIBUTE = re.compile(r"'(?:[\w.]+\.)?(\w+) object' has no attribute '(\w+)'")
+NOT_DEFINED = re.compile(r"'(\w+)' is undefined")
+# Different at each call, so no two builds would agree.
+NOT_REPRODUCIBLE = ("random",)
+
+
+class Templates:
+    """Renders targets through one theme chain. One per process: compiled templates are kept."""
+
+    def __init__(self, theme: Theme, reader: Reader) -> None:
+        self._theme = theme
+        self._reader = reader
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(theme.template_folders),
+            # Escaped whatever the file's name: content is hostile, and a theme must not decide by a suffix.
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            auto_reload=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            cache_size=-1,
+        )
+        for name in NOT_REPRODUCIBLE:
+            environment.filters.pop(name, None)
+        environment.globals.pop("lipsum", None)
+        environment.filters.update(date=self._date, isodate=_isodate)
+        # Functions alone: `site` and `page` go into the context, since Jinja caches what a module sees of globals.
+        environment.globals.update(
+            t=self._text,
+            asset=self._asset,
+            absolute=reader.site.absolute,
+            theme=SimpleNamespace(name=theme.name, options=SimpleNamespace(**theme.options)),
+            config_flag=self._flag,
+            posts_of=self._posts_of,
+        )
+        self._environment = environment
+
+    def render(self, target: Target) -> bytes:
+        """The page of a target. Raises ContentProblem VB3101 to VB3104, with the template's place and the post."""
+        assert target.template is not None
+        context = self._context(target)
+        try:
+            text = self._environment.get_template(target.template).render(context)
+        except ContentProblem:
+            raise
+        except Exception as error:
+            raise self._problem(error, target, context) from error
+        return text.encode("utf-8", "replace")
+
+    def _context(self, target: Target) -> dict[str, Any]:
+        reader, params = self._reader, target.params
+        site = SiteView(reader, target.url)
+        context: dict[str, Any] = {"site": site}
+        about: dict[str, Any] = {"title": site.title}
+        if target.route == "post":
+            post = reader.require_post(params["id"])
+            context["post"] = post
+            about = {
+                "title": post.title,
+                "description": post.seo_description or post.excerpt or None,
+                "image": post.image,
+                "published": post.published,
+                "updated": post.updated,
+            }
+        elif target.route in {"home", "list", "tag", "year"}:
+            context["posts"] = [view for id in params["ids"] if (view := reader.post(id)) is not None]
+            context["pager"] = params["pager"]
+            if target.route == "tag":
+                context["tag"] = next(term for term in reader.tags if term.key == params["tag"])
+                about["title"] = context["tag"].name
+            elif target.route == "year":
+                context["year"] = next(year for year in reader.years if year.year == params["year"])
+                about["title"] = str(params["year"])
+        elif target.route == "page":
+            local: LocalView = reader.local_pages[params["page"]]
+            context["local"] = local
+            about = {"title": local.title, "description": local.description}
+        elif target.route == "redirect":
+            context["target_url"] = params["target_url"]
+            about["noindex"] = True
+        elif target.route == "404":
+            about["noindex"] = True
+        kind: Any = target.route
+        context["page"] = PageView(kind=kind, url=target.url, canonical=reader.site.absolute(target.url), **about)
+        return context
+
+    # What templates may call.
+
+    def _text(self, key: str, **values: object) -> str:
+        text = self._texts(key)
+        return text.format(**values) if values else text
+
+    @lru_cache(maxsize=512)  # noqa: B019 - lives as long as the process's one instance
+    def _texts(self, key: str) -> str:
+        language = self._reader.site.config.site.language
+        for name in dict.fromkeys((language, language.partition("-")[0], "en")):
+            text = self._theme.texts.get(name, {}).get(key)
+            if text is not None:
+                return text
+        raise jinja2.UndefinedError(f"there is no text '{key}' in any locale of the theme")
+
+    def _asset(self, name: str) -> str:
+        static = self._theme.assets.get(name)
+        if static is None:
+            near = difflib.get_close_matches(name, self._theme.assets, 1)
+            meant = f" (did you mean {near[0]}?)" if near else ""
+            raise jinja2.UndefinedError(f"there is no static file '{name}' in the theme{meant}")
+        return self._reader.site.url_of(f"/{static.path}")
+
+    def _flag(self, name: str) -> bool:
+        seo = self._reader.site.config.seo
+        flags = {"json_ld": seo.json_ld, "open_graph": seo.open_graph}
+        if name not in flags:
+            raise jinja2.UndefinedError(f"there is no flag '{name}': json_ld, open_graph")
+        return flags[name]
+
+    def _posts_of(self, year: YearView | int) -> list[Any]:
+        number = year.year if isinstance(year, YearView) else year
+        return list(SiteView(self._reader, "").posts.where(year=number))
+
+    def _date(self, moment: datetime) -> str:
+        return _long_date(moment.date().toordinal(), self._reader.site.config.site.language)
+
+    # Errors.
+
+    def _problem(self, error: Exception, target: Target, context: Mapping[str, Any]) -> ContentProblem:
+        post = context.get("post")
+        whose = (
+            f', rendering {target.url} (post "{post.title}", id {post.id})' if post is not None else f", {target.url}"
+        )
+        if isinstance(error, jinja2.TemplateNotFound):
+            return ContentProblem(
+                f"there is no template `{error.name}`",
+                code="VB3103",
+                where=f"theme {self._theme.name}{whose}",
+                hint="looked in " + ", ".join(str(place) for place in self._theme.template_folders),
+            )
+        file, line = _place(error)
+        where = f"{_shown(file, self._theme)}:{line}{whose}" if file else target.url
+        excerpt = _line(file, line)
+        if isinstance(error, jinja2.TemplateSyntaxError):
+            return ContentProblem(f"{error.message}", code="VB3101", where=where, excerpt=excerpt)
+        if isinstance(error, jinja2.UndefinedError):
+            return ContentProblem(
+                _undefined(str(error)), code="VB3102", where=where, excerpt=excerpt, hint=_nearest(error, context)
+            )
+        return ContentProblem(
+            f"{type(error).__name__}: {error}",
+            code="VB3104",
+            where=where,
+            excerpt=excerpt,
+            hint="the template asks for something that this page cannot give",
+        )
+
+
+def _place(error: Exception) -> tuple[str | None, int]:
+    """The innermost template line of an error: the last frame that belongs to a template."""
+    if isinstance(error, jinja2.TemplateSyntaxError):
+        return error.filename, error.lineno
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".html")]
+    return (frames[-1].filename, frames[-1].lineno or 0) if frames else (None, 0)
+
+
+def _shown(file: str, theme: Theme) -> str:
+    for place in theme.folders:
+        if Path(file).is_relative_to(place):
+            name = Path(file).relative_to(place).as_posix()
+            return name if place == theme.folders[0] else f"{place.name}/{name}"
+    return file
+
+
+def _line(file: str | None, line: int) -> str | None:
+    if not file or not line:
+        return None
+    try:
+        lines = Path(file).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return f"{line:>4} | {lines[line - 1]}" if line <= len(lines) else None
+
+
+def _undefined(message: str) -> str:
+    found = NO_ATTRIBUTE.search(message)
+    if found is None:
+        return message
+    owner = found[1].removesuffix("View").lower()
+    return f"unknown field `{'page' if owner == 'local' else owner}.{found[2]}`"
+
+
+def _nearest(error: Exception, context: Mapping[str, Any]) -> str | None:
+    message = str(error)
+    if found := NO_ATTRIBUTE.search(message):
+        owner = next((type(value) for value in _views(context) if type(value).__name__ == found[1]), None)
+        names = [name for name in dir(owner) if not name.startswith("_")] if owner else []
+        near = difflib.get_close_matches(found[2], names, 1)
+        if near:
+            return f"did you mean `{near[0]}`? docs/themes.md lists the fields"
+        return f"it has: {', '.join(names)}" if names else None
+    if found := NOT_DEFINED.search(message):
+        near = difflib.get_close_matches(found[1], list(context), 1)
+        return f"did you mean `{near[0]}`?" if near else f"this page has: {', '.join(sorted(context))}"
+    return None
+
+
+def _views(context: Mapping[str, Any]) -> list[Any]:
+    """The values of a context, one level deep: where an unknown field can have been asked for."""
+    found: list[Any] = []
+    for value in context.values():
+        found.append(value)
+        if isinstance(value, list | tuple):
+            found += value[:1]
+    post = context.get("post")
+    if post is not None:
+        found += [*post.tags[:1], post.previous, post.next, post.image]
+    return found
+
+
+def _isodate(moment: datetime) -> str:
+    """ISO 8601 with the zone's offset, whole seconds."""
+    return moment.replace(microsecond=0).isoformat()
+
+
+@lru_cache(maxsize=4096)
+def _long_date(ordinal: int, language: str) -> str:
+    from babel import Locale, UnknownLocaleError
+    from babel.dates import format_date
+
+    try:
+        locale = Locale.parse(language, sep="-")
+    except (UnknownLocaleError, ValueError):
+        locale = Locale.parse("en")
+    return str(format_date(datetime.fromordinal(ordinal).date(), format="long", locale=locale))

@@ -1,0 +1,204 @@
+"""A theme on disk: the chain of folders, its static files, its texts, and the options that the site has set."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from velobuild.config.schema import Config
+from velobuild.config.shipped import folder
+from velobuild.errors import ConfigError, OutputError
+from velobuild.markup import highlight
+from velobuild.model.keys import canonical
+
+CHAIN_MAX = 8
+KINDS: Mapping[str, type] = {"string": str, "integer": int, "boolean": bool, "choice": str}
+HIGHLIGHT = "css/highlight.css"
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    """A file of the chain as it is published: its bytes' hash is part of its name, unless it is the site's own."""
+
+    source: Path | None
+    content: bytes | None
+    sha256: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """A theme as the site uses it. `folders` begin with the site's own and end with base."""
+
+    name: str
+    folders: tuple[Path, ...]
+    options: Mapping[str, Any]
+    assets: Mapping[str, StaticFile]
+    verbatim: Mapping[str, StaticFile]
+    texts: Mapping[str, Mapping[str, str]]
+    fingerprint: str
+
+    @property
+    def template_folders(self) -> list[Path]:
+        return [place / "templates" for place in self.folders]
+
+
+def load_theme(config: Config, root: Path) -> Theme:
+    """The configured theme with everything it inherits.
+
+    Raises ConfigError VB1401 (not found), VB1402 (damaged), VB1101 (options); OutputError VB6002 for a static file
+    that is no plain file.
+    """
+    own = root / config.theme.path if config.theme.path else folder("themes") / config.theme.name
+    chain: list[Path] = []
+    manifest = _manifest(own)
+    declared = manifest.get("options", {})
+    while True:
+        chain.append(own)
+        parent = manifest.get("extends")
+        if parent is None:
+            break
+        if len(chain) == CHAIN_MAX:
+            raise ConfigError(f"{CHAIN_MAX} themes extend each other", code="VB1402", where=str(own / "theme.toml"))
+        own = _find(str(parent), own)
+        manifest = _manifest(own)
+    if chain[-1].name != "base":
+        chain.append(folder("themes") / "base")
+    folders = (root, *chain)
+    assets = dict(_assets(folders))
+    verbatim = dict(_verbatim(root))
+    texts = _texts(folders)
+    options = _options(declared, config.theme.options, chain[0].name)
+    return Theme(
+        name=chain[0].name,
+        folders=folders,
+        options=options,
+        assets=assets,
+        verbatim=verbatim,
+        texts=texts,
+        fingerprint=_fingerprint(folders, options, assets, verbatim, texts),
+    )
+
+
+def _find(name: str, child: Path) -> Path:
+    beside = child.parent / name
+    return beside if beside.is_dir() else folder("themes") / name
+
+
+def _manifest(place: Path) -> dict[str, Any]:
+    file = place / "theme.toml"
+    if not place.is_dir():
+        shipped = sorted(one.name for one in folder("themes").iterdir() if one.is_dir() and one.name != "base")
+        raise ConfigError(
+            f"there is no theme in {place}",
+            code="VB1401",
+            where="theme.name or theme.path",
+            hint=f"velobuild ships: {', '.join(shipped)}",
+        )
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(
+            f"theme.toml cannot be read: {error}",
+            code="VB1402",
+            where=str(file),
+            hint="a theme needs a theme.toml with name, version, description and licence",
+        ) from error
+
+
+def _options(declared: Mapping[str, Any], given: Mapping[str, Any], theme: str) -> dict[str, Any]:
+    options = {name: rule.get("default") for name, rule in declared.items()}
+    for name, value in given.items():
+        rule = declared.get(name)
+        if rule is None:
+            raise ConfigError(
+                f"the theme {theme} has no option `{name}`",
+                code="VB1101",
+                where=f"theme.options.{name}",
+                hint=f"it has: {', '.join(sorted(declared)) or 'none'}",
+            )
+        kind = KINDS.get(rule.get("type", "string"), str)
+        if type(value) is not kind or value not in rule.get("choices", (value,)):
+            wanted = " or ".join(rule["choices"]) if "choices" in rule else rule.get("type", "string")
+            raise ConfigError(
+                f"the theme's option `{name}` wants {wanted}, not {value!r}",
+                code="VB1101",
+                where=f"theme.options.{name}",
+                hint=rule.get("description"),
+            )
+        options[name] = value
+    return options
+
+
+def _files(place: Path) -> Iterator[tuple[str, Path]]:
+    """(relative name, file) of every file below a folder, sorted. Links and devices are refused."""
+    if not place.is_dir():
+        return
+    for file in sorted(place.rglob("*")):
+        if file.is_dir() and not file.is_symlink():
+            continue
+        name = file.relative_to(place).as_posix()
+        if any(part.startswith(".") and part != ".well-known" for part in name.split("/")):
+            continue
+        if file.is_symlink() or not file.is_file():
+            raise OutputError(
+                "a static file is a link or a device, which is never published",
+                code="VB6002",
+                where=str(file),
+                hint="put the file itself there",
+            )
+        yield name, file
+
+
+def _assets(folders: tuple[Path, ...]) -> Iterator[tuple[str, StaticFile]]:
+    css = highlight.stylesheet().encode()
+    yield HIGHLIGHT, _static(HIGHLIGHT, css, None)
+    for place in reversed(folders):
+        for name, file in _files(place / "static"):
+            yield name, _static(name, file.read_bytes(), file)
+
+
+def _static(name: str, content: bytes, file: Path | None) -> StaticFile:
+    sha256 = hashlib.sha256(content).hexdigest()
+    stem, dot, ending = name.rpartition(".")
+    hashed = f"assets/{stem or ending}.{sha256[:10]}" + (f".{ending}" if dot and stem else "")
+    return StaticFile(file, None if file else content, sha256, hashed)
+
+
+def _verbatim(root: Path) -> Iterator[tuple[str, StaticFile]]:
+    """The site's own static files, which keep their names: a favicon.ico, a verification file."""
+    for name, file in _files(root / "static"):
+        yield name, StaticFile(file, None, hashlib.sha256(file.read_bytes()).hexdigest(), name)
+
+
+def _texts(folders: tuple[Path, ...]) -> dict[str, dict[str, str]]:
+    texts: dict[str, dict[str, str]] = {}
+    for place in reversed(folders):
+        for file in sorted((place / "locales").glob("*.toml")):
+            try:
+                found = tomllib.loads(file.read_text("utf-8"))
+            except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+                raise ConfigError(f"a file of texts cannot be read: {error}", code="VB1402", where=str(file)) from error
+            texts.setdefault(file.stem, {}).update({key: str(value) for key, value in found.items()})
+    return texts
+
+
+def _fingerprint(
+    folders: tuple[Path, ...],
+    options: Mapping[str, Any],
+    assets: Mapping[str, StaticFile],
+    verbatim: Mapping[str, StaticFile],
+    texts: Mapping[str, Mapping[str, str]],
+) -> str:
+    digest = hashlib.sha256()
+    for number, place in enumerate(folders):
+        for name, file in _files(place / "templates"):
+            digest.update(canonical([number, name, hashlib.sha256(file.read_bytes()).hexdigest()]))
+    digest.update(canonical([dict(options), {key: dict(value) for key, value in texts.items()}]))
+    digest.update(canonical({name: static.sha256 for name, static in assets.items()}))
+    digest.update(canonical({name: static.sha256 for name, static in verbatim.items()}))
+    return digest.hexdigest()

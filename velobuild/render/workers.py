@@ -1,0 +1,216 @@
+"""Work on many bodies or pages at once: in this process, or in forked ones.
+
+Workers open the database read-only, write pages into the staging folder themselves, and return what they found; only
+the parent writes rows and publishes. Order of results never depends on which worker was quicker.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import TypeVar, cast
+
+from velobuild.content.database import FILE_NAME, connect
+from velobuild.errors import ContentProblem, Diagnostic, OutputError
+from velobuild.graph.bodies import PreparedBody, prepare_body
+from velobuild.graph.reader import Reader
+from velobuild.graph.site import Site
+from velobuild.model.outputs import OutputFile, Phase, Target
+from velobuild.render.renderers import Rendering
+from velobuild.render.theme import Theme
+
+PARALLEL_FROM = 200
+CHUNK = 64
+T = TypeVar("T")
+
+Write = Callable[[Path, str, bytes, Phase], OutputFile]
+
+
+@dataclass(frozen=True, slots=True)
+class RenderFailed:
+    """A target that could not be rendered, and why."""
+
+    target: Target
+    diagnostic: Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What became of a chunk of targets: new files, files equal to the live ones, failures, findings about content."""
+
+    written: tuple[OutputFile, ...] = ()
+    same: tuple[OutputFile, ...] = ()
+    failed: tuple[RenderFailed, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    """What became of a chunk of bodies."""
+
+    prepared: tuple[PreparedBody, ...] = ()
+    failed: Mapping[str, Diagnostic] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RenderJob:
+    """All that a worker needs. `live` maps a path to the hash of the live file; `write` puts a file into staging."""
+
+    site: Site
+    theme: Theme
+    folder: Path
+    live: Mapping[str, str]
+    write: Write
+    targets: Sequence[Target]
+
+
+def worker_count(jobs: int, items: int) -> int:
+    """How many processes to use: `jobs` if given, else one a processor; 0 for little work or where fork is unsafe."""
+    if items < PARALLEL_FROM or threading.active_count() > 1 or not hasattr(os, "fork"):
+        return 0
+    count = jobs or len(os.sched_getaffinity(0))
+    return count if count > 1 else 0
+
+
+def prepare_bodies(site: Site, post_ids: Sequence[str], *, jobs: int) -> Iterator[Bodies]:
+    """Prepare bodies, in chunks, in the order of `post_ids`."""
+
+    def chunk(start: int) -> Bodies:
+        done: list[PreparedBody] = []
+        failed: dict[str, Diagnostic] = {}
+        with closing(connect(site.state / FILE_NAME, read_only=True)) as connection:
+            for post_id in post_ids[start : start + CHUNK]:
+                try:
+                    with limited(site.config.limits.render_s, f"post id {post_id}"):
+                        done.append(prepare_body(connection, site, post_id))
+                except ContentProblem as error:
+                    failed[post_id] = error.diagnostics[0]
+        return Bodies(tuple(done), failed)
+
+    return _spread(chunk, len(post_ids), worker_count(jobs, len(post_ids)))
+
+
+def render_all(job: RenderJob, *, jobs: int) -> Iterator[Rendered]:
+    """Render the job's targets, in chunks, in their order."""
+    rendering: list[Rendering] = []
+
+    def chunk(start: int) -> Rendered:
+        if not rendering:
+            rendering.append(
+                Rendering(Reader(connect(job.site.state / FILE_NAME, read_only=True), job.site), job.theme)
+            )
+        return _render(job, rendering[0], job.targets[start : start + CHUNK])
+
+    return _spread(chunk, len(job.targets), worker_count(jobs, len(job.targets)))
+
+
+def _render(job: RenderJob, rendering: Rendering, targets: Sequence[Target]) -> Rendered:
+    written: list[OutputFile] = []
+    same: list[OutputFile] = []
+    failed: list[RenderFailed] = []
+    for target in targets:
+        try:
+            with limited(job.site.config.limits.render_s, target.url):
+                files = list(rendering.files(target))
+        except ContentProblem as error:
+            failed.append(RenderFailed(target, error.diagnostics[0]))
+            continue
+        for path, content, phase in files:
+            sha256 = hashlib.sha256(content).hexdigest()
+            if job.live.get(path) == sha256:
+                same.append(OutputFile(path, sha256, len(content), phase))
+            else:
+                written.append(job.write(job.folder, path, content, phase))
+    warnings = tuple(rendering.reader.warnings)
+    rendering.reader.warnings.clear()
+    return Rendered(tuple(written), tuple(same), tuple(failed), warnings)
+
+
+@contextmanager
+def limited(seconds: int, where: str) -> Iterator[None]:
+    """Stop the block after `seconds`. Raises ContentProblem VB3105.
+
+    Works in a process's main thread alone, where signals arrive; elsewhere the block runs unlimited.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise ContentProblem(
+            f"rendering took longer than {seconds} s",
+            code="VB3105",
+            where=where,
+            hint="look for a loop in the template, or raise [limits] render_s",
+        )
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+_chunk: Callable[[int], object] | None = None
+
+
+def _call(start: int) -> object:
+    assert _chunk is not None
+    return _chunk(start)
+
+
+def _begin_worker() -> None:
+    # The parent decides what an interrupt means; a worker whose parent is gone must not go on writing.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _die_with_parent()
+
+
+def _die_with_parent() -> None:
+    """Linux ends this process when its parent dies (prctl PR_SET_PDEATHSIG); elsewhere the pool's pipe does."""
+    import ctypes
+
+    try:
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    except (OSError, AttributeError):
+        return
+
+
+def _spread(chunk: Callable[[int], T], items: int, workers: int) -> Iterator[T]:
+    """`chunk` for every start of a chunk, in order: here, or in forked processes that inherit all it refers to."""
+    starts = range(0, items, CHUNK)
+    if not workers:
+        yield from map(chunk, starts)
+        return
+    global _chunk
+    _chunk = chunk
+    gc.collect()
+    gc.freeze()
+    try:
+        with ProcessPoolExecutor(
+            workers, mp_context=multiprocessing.get_context("fork"), initializer=_begin_worker
+        ) as pool:
+            for result in pool.map(_call, starts):
+                yield cast(T, result)
+    except BrokenProcessPool as error:
+        raise OutputError(
+            "a worker process was ended from outside, perhaps for want of memory",
+            code="VB6002",
+            hint="build with fewer workers: --jobs 1",
+        ) from error
+    finally:
+        _chunk = None
+        gc.unfreeze()

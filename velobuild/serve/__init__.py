@@ -1,0 +1,1 @@
+"""Staying alive: what runs on after a build."""

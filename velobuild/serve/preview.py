@@ -1,0 +1,77 @@
+"""The preview server: what was built, as a static host would show it.
+
+Each request looks through the output link anew, so a swapped release is seen at once. It serves this machine alone
+unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import RedirectResponse
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from velobuild.errors import OutputError
+
+PORT = 8000
+PORTS_TRIED = 20
+
+
+class NoStore:
+    """Tells browsers to ask again each time: a preview that shows yesterday's page misleads."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"cache-control", b"no-cache")]
+            await send(message)
+
+        await self._app(scope, receive, told)
+
+
+def application(out: Path, prefix: str = "") -> Starlette:
+    """Clean URLs, the site's own 404 page, types, ranges and 304, below `prefix` (such as `/blog`)."""
+    files = StaticFiles(directory=out, html=True, follow_symlink=True)
+    routes: list[BaseRoute] = [Mount(prefix or "/", files)]
+    if prefix:
+        routes.append(Route("/", lambda request: RedirectResponse(f"{prefix}/")))
+    return Starlette(routes=routes, middleware=[Middleware(NoStore)])
+
+
+def bound(host: str, port: int | None) -> socket.socket:
+    """A listening socket: on `port`, or on the first free one from 8000 on. Raises OutputError VB6006."""
+    for candidate in [port] if port is not None else [*range(PORT, PORT + PORTS_TRIED), 0]:
+        listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, candidate))
+        except OSError as error:
+            listener.close()
+            if port is not None:
+                raise OutputError(
+                    f"cannot listen on {host}:{port}: {error.strerror}",
+                    code="VB6006",
+                    hint="choose another port with --port; without one a free port is found",
+                ) from error
+            continue
+        return listener
+    raise OutputError("no port is free", code="VB6006", where=host)
+
+
+def serve(out: Path, listener: socket.socket, *, prefix: str = "", ready: Callable[[], None] = lambda: None) -> None:
+    """Serve until interrupted. Blocks."""
+    config = uvicorn.Config(application(out, prefix), log_level="warning", access_log=False, lifespan="off")
+    server = uvicorn.Server(config)
+    listener.listen(128)
+    ready()
+    server.run(sockets=[listener])

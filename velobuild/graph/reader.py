@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from markupsafe import Markup
 
@@ -25,7 +25,7 @@ from velobuild.errors import ContentProblem, Diagnostic
 from velobuild.graph.bodies import recipe_of
 from velobuild.graph.site import Site
 from velobuild.graph.views import LinkView, LocalView, MediaView, PostView, TermView, YearView
-from velobuild.markup.prepare import Prepared, Ref, Resolved, fill, prepare
+from velobuild.markup.prepare import Prepared, Ref, Resolved, body_id, fill, prepare
 from velobuild.markup.prepare import decode as decode_prepared
 from velobuild.markup.urls import absolute, origin
 from velobuild.model.entries import BodyFormat, Collection, Comment, Media, Page, Post, SiteSettings, slugify
@@ -36,6 +36,7 @@ ENTRY = "SELECT value FROM entry WHERE collection = ? AND id = ?"
 ENTRIES = "SELECT value FROM entry WHERE collection = ? ORDER BY id"
 BODY = "SELECT format, body, input FROM body WHERE post_id = ?"
 RELATED_OF_EACH_TAG = 30
+FRAGMENT_CHARS = "/~!$&'()*+,;=:@?-._"
 
 
 class Reader:
@@ -182,7 +183,7 @@ class Reader:
             return Resolved(ref.url)
         found = self._local_path(path)
         if found is not None:
-            return Resolved(self.site.url_of(found) + rest)
+            return Resolved(self.site.url_of(found) + self._own_rest(parts.query, parts.fragment))
         self.warnings.append(
             Diagnostic(
                 "VB3006",
@@ -192,6 +193,12 @@ class Reader:
             )
         )
         return Resolved(ref.url if parts.netloc else self.site.url_of(path) + rest)
+
+    def _own_rest(self, query: str, fragment: str) -> str:
+        """Query and fragment of a link to a page of ours, where the sanitizer has renamed every id."""
+        if fragment and self.site.config.content.html != "trusted":
+            fragment = quote(body_id(unquote(fragment)), safe=FRAGMENT_CHARS)
+        return (f"?{query}" if query else "") + (f"#{fragment}" if fragment else "")
 
     def _local_path(self, path: str) -> str | None:
         """The site's own path for one that a body links to: exact, with its slash, or by the slug at its end."""

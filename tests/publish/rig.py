@@ -1,7 +1,7 @@
 """A program that builds a small site again and again, and dies on purpose. Prints what it found as JSON.
 
     rig.py build ROOT MODE                   one build of the next version; exit code as the command line gives it
-    rig.py kills ROOT MODE COUNT SEED        COUNT builds, most of them killed (SIGKILL) at a random moment
+    rig.py kills ROOT MODE COUNT SEED        builds, until COUNT were killed (SIGKILL) at a random moment
     rig.py calls ROOT MODE                   a build killed at its 1st, 2nd, … file operation, until one survives
     rig.py naive ROOT                        the same deaths for a build that writes into the live folder: the control
     rig.py read ROOT                         read the page "index.html" until standard input ends
@@ -138,21 +138,24 @@ def forked(action: Callable[[], object], deadline_s: float | None = None) -> boo
 
 
 def kills(root: Path, mode: str, count: int, seed: int) -> dict[str, object]:
+    """Build until `count` builds were killed. The time to live follows what it meets, so that about half are."""
     chance = random.Random(seed)
     started = time.perf_counter()
     for _ in range(3):
         build(root, mode)
-    span_s = (time.perf_counter() - started) / 3
-    killed, published, bad = 0, 0, []
-    for run in range(count):
+    longest_s = (time.perf_counter() - started) / 3
+    runs, killed, published, bad = 0, 0, 0, []
+    while killed < count and runs < 20 * count:
+        runs += 1
         before = live_version(root)
-        ended = forked(lambda: build(root, mode), chance.uniform(0.0, 2.5 * span_s))
+        ended = forked(lambda: build(root, mode), chance.uniform(0.0, longest_s))
+        longest_s *= 0.97 if ended else 1.03
         killed += not ended
         wrong = faults(root, mode, before)
         published += live_version(root) > before
-        if run % 10 == 9 or mode == "in-place":
+        if runs % 10 == 9 or mode == "in-place":
             wrong += after_next_build(root, mode)
-        bad += [f"run {run}: {what}" for what in wrong]
+        bad += [f"run {runs}: {what}" for what in wrong]
     bad += after_next_build(root, mode)
     return {"killed": killed, "published": published, "bad": bad}
 

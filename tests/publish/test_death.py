@@ -34,7 +34,7 @@ def run_rig(*arguments: object) -> dict[str, object]:
 def test_a_hundred_kills_at_random_moments_do_no_harm(memory_folder: Path, mode: str) -> None:
     found = run_rig("kills", memory_folder, mode, 100, 1)
     assert found["bad"] == []
-    assert int(str(found["killed"])) >= 20
+    assert found["killed"] == 100
     assert int(str(found["published"])) >= 20
 
 
@@ -44,7 +44,7 @@ def test_a_hundred_kills_at_random_moments_do_no_harm(memory_folder: Path, mode:
 def test_a_thousand_kills_at_random_moments_do_no_harm(memory_folder: Path, mode: str) -> None:
     found = run_rig("kills", memory_folder, mode, 1_000, 2)
     assert found["bad"] == []
-    assert int(str(found["killed"])) >= 200
+    assert found["killed"] == 1_000
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -159,11 +159,14 @@ def test_every_kind_of_system_call_may_fail_or_be_the_last(memory_folder: Path, 
 @pytest.mark.full
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
-def test_every_single_system_call_may_fail_or_be_the_last(memory_folder: Path, mode: str) -> None:
+def test_every_call_that_changes_something_and_many_that_read_may_fail(memory_folder: Path, mode: str) -> None:
     needs(shutil.which("strace") is not None, "strace")
-    runs, bad = suffer_all(Traced(memory_folder, mode), f"{CHANGING} {READING}", 10_000)
-    assert bad == []
-    assert runs >= 1_000
+    traced = Traced(memory_folder, mode)
+    changing, bad = suffer_all(traced, CHANGING, 10_000)
+    reading, more = suffer_all(traced, READING, 25)
+    assert bad + more == []
+    assert changing >= 400
+    assert reading >= 200
 
 
 def test_everything_is_flushed_before_the_link_moves(memory_folder: Path) -> None:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.standin import FakeTime, Reply, StandIn, error, post
@@ -567,3 +568,12 @@ def test_what_follows_an_answer_is_not_taken_for_the_next_one(cms: StandIn, conn
     answer = connect().get_json("posts").body
     assert answer["total"] == 3
     assert len(cms.requests) == 2
+
+
+def test_a_length_is_checked_whatever_carries_the_answer(connect: Make) -> None:
+    """HTTP's own reader counts too; this holds for a transport that does not."""
+
+    def short(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"Content-Length": "30"}, stream=httpx.ByteStream(b'{"items": []}'))
+
+    fails(connect(transport=httpx.MockTransport(short)), ProtocolError, TRUNCATED, 5)

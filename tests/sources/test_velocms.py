@@ -291,6 +291,15 @@ def test_b6_a_cms_that_ignores_the_page_is_given_up(rig: Rig) -> None:
     assert len(rig.cms.requests) == 4
 
 
+def test_b6_another_page_than_the_one_asked_for_ends_it(rig: Rig) -> None:
+    def astray(request: Request) -> Reply:
+        page = int(request.query["page"])
+        return listing(page=page * 2 - 1, total=200, total_pages=2, items=[post(page * 100 + n) for n in range(100)])
+
+    rig.cms.fault(astray, "/posts")
+    refused(rig, "VB2201")
+
+
 def test_b7_smaller_pages_than_asked_for_are_followed(rig: Rig) -> None:
     fill(rig, 95)
     rig.cms.per_page_max = 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,18 @@ def test_the_kind_of_progress_follows_the_terminal_and_the_flags() -> None:
         silenced = context(terminal=True)
         silenced.flags.quiet, silenced.flags.progress = quiet, quiet
         assert isinstance(silenced.progress, Silent)
+
+
+def test_without_an_estimate_there_is_no_thread_for_forked_workers_to_inherit() -> None:
+    before = threading.active_count()
+    live = Live(io.StringIO(), lambda text: None, colour=False)
+    live("render", 1, 10, None)
+    assert threading.active_count() == before
+    live("posts", 1, 10, 60.0)
+    assert threading.active_count() == before + 1, "the control: an estimate counts down by itself"
+    live("render", 2, 10, None)
+    assert threading.active_count() == before
+    live.close()
 
 
 def test_talk_stands_above_the_live_line_and_the_end_clears_it() -> None:

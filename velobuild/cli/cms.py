@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from velobuild.cli.context import Context
 from velobuild.devcms import DevCms, Running, Switches
-from velobuild.devcms.records import EVENTS, READ_SCOPES, SCOPES
+from velobuild.devcms.records import EVENTS, READ_SCOPES, SCOPES, Webhook
 from velobuild.errors import ConfigError
 
 DEFAULT_FOLDER = ".velobuild-cms"
@@ -57,7 +58,7 @@ def start(context: click.Context, port: int | None) -> None:
     if running is None or port is not None:
         running = development.start(DEFAULT_PORT if port is None else port)
     running.close()
-    _show(running)
+    _result(context, _shown(running), _as_json(running))
     click.echo("Next: velobuild cms seed FOLDER, then velobuild cms key create NAME", err=True)
 
 
@@ -78,20 +79,46 @@ def status(context: click.Context) -> None:
         click.echo("The development CMS is not running.", err=True)
         context.exit(1)
     context.call_on_close(running.close)
-    _show(running)
     posts = running.posts()
     published = sum(post["status"] == "published" for post in posts)
-    click.echo(f"Posts      {len(posts)} ({published} published)")
-    click.echo(f"Media      {len(running.media())}")
-    click.echo(f"Keys       {sum(not key.revoked for key in running.api_keys())}")
-    click.echo(f"Webhooks   {len(running.webhooks())}")
+    media, hooks = len(running.media()), len(running.webhooks())
+    keys = sum(not key.revoked for key in running.api_keys())
+    lines = [
+        _shown(running),
+        f"Posts      {len(posts)} ({published} published)",
+        f"Media      {media}",
+        f"Keys       {keys}",
+        f"Webhooks   {hooks}",
+    ]
+    counts = {"posts": len(posts), "published": published, "media": media, "keys": keys, "webhooks": hooks}
+    _result(context, "\n".join(lines), {**_as_json(running), **counts})
 
 
-def _show(running: Running) -> None:
-    click.echo(f"API        {running.url}/api/v1")
-    click.echo(f"Dashboard  {running.dashboard_url}")
-    click.echo(f"E-mail     {running.email}")
-    click.echo(f"Password   {running.password}")
+def _shown(running: Running) -> str:
+    return (
+        f"API        {running.url}/api/v1\n"
+        f"Dashboard  {running.dashboard_url}\n"
+        f"E-mail     {running.email}\n"
+        f"Password   {running.password}"
+    )
+
+
+def _as_json(running: Running) -> dict[str, Any]:
+    return {
+        "url": running.url,
+        "dashboard": running.dashboard_url,
+        "email": running.email,
+        "password": running.password,
+    }
+
+
+def _result(context: click.Context, text: str, value: Any) -> None:
+    """What the command was asked for: as text, or as the one document that --json wants. No text prints nothing."""
+    top = context.find_root().obj
+    if isinstance(top, Context) and (text or top.flags.json):
+        top.result(text, value)
+    elif text:
+        click.echo(text)
 
 
 @cms.command()
@@ -107,9 +134,9 @@ def seed(context: click.Context, folder: Path) -> None:
     seeded = fill(_attach(context), folder)
     for warning in seeded.warnings:
         click.echo(f"warning[{warning.code}]: {warning.what}\n  --> {warning.where}", err=True)
-    click.echo(
-        f"Seeded {seeded.posts} posts ({seeded.created} new, {seeded.changed} changed), {seeded.media} media files."
-    )
+    text = f"Seeded {seeded.posts} posts ({seeded.created} new, {seeded.changed} changed), {seeded.media} media files."
+    counts = {"posts": seeded.posts, "created": seeded.created, "changed": seeded.changed, "media": seeded.media}
+    _result(context, text, counts)
 
 
 @cms.group()
@@ -127,7 +154,7 @@ def create_key(context: click.Context, name: str, scopes: tuple[str, ...]) -> No
     Without --scope it may read posts, media and site settings: all that velobuild needs.
     """
     made = _attach(context).create_key(name, scopes or READ_SCOPES)
-    click.echo(made)
+    _result(context, made, {"name": name, "key": made})
     click.echo("Keep it now: it is not shown again. velobuild reads it from VELOCMS_API_KEY.", err=True)
 
 
@@ -135,8 +162,9 @@ def create_key(context: click.Context, name: str, scopes: tuple[str, ...]) -> No
 @click.pass_context
 def list_keys(context: click.Context) -> None:
     """Name the keys with their scopes."""
-    for key in _attach(context).api_keys():
-        click.echo(f"{key.name}\t{'revoked' if key.revoked else 'valid'}\t{' '.join(key.scopes)}")
+    keys = _attach(context).api_keys()
+    lines = [f"{key.name}\t{'revoked' if key.revoked else 'valid'}\t{' '.join(key.scopes)}" for key in keys]
+    _result(context, "\n".join(lines), [asdict(key) for key in keys])
 
 
 @key.command("revoke")
@@ -161,16 +189,20 @@ def webhook() -> None:
 def add_webhook(context: click.Context, url: str, events: tuple[str, ...], variant: str) -> None:
     """Register URL and print the secret that signs its deliveries, this once."""
     secret = _attach(context).add_webhook(url, events or EVENTS, "raw" if variant == "raw" else "v1")
-    click.echo(secret)
+    _result(context, secret, {"url": url, "secret": secret})
 
 
 @webhook.command("list")
 @click.pass_context
 def list_webhooks(context: click.Context) -> None:
     """Name the webhooks: id, state, variant, address, events."""
-    for hook in _attach(context).webhooks():
-        state = "on" if hook.enabled else f"off after {hook.failures_in_a_row} failed deliveries"
-        click.echo(f"{hook.id}\t{state}\t{hook.variant}\t{hook.url}\t{' '.join(hook.events)}")
+    hooks = _attach(context).webhooks()
+    lines = [f"{hook.id}\t{_state(hook)}\t{hook.variant}\t{hook.url}\t{' '.join(hook.events)}" for hook in hooks]
+    _result(context, "\n".join(lines), [asdict(hook) for hook in hooks])
+
+
+def _state(hook: Webhook) -> str:
+    return "on" if hook.enabled else f"off after {hook.failures_in_a_row} failed deliveries"
 
 
 @webhook.command("remove")
@@ -187,15 +219,20 @@ def remove_webhook(context: click.Context, webhook: str) -> None:
 @click.pass_context
 def ping(context: click.Context, webhook: str) -> None:
     """Send test.ping to WEBHOOK, named by its id or address."""
-    click.echo(_attach(context).ping_webhook(webhook))
+    delivery = _attach(context).ping_webhook(webhook)
+    _result(context, delivery, {"delivery": delivery})
 
 
 @webhook.command("deliveries")
 @click.pass_context
 def deliveries(context: click.Context) -> None:
     """List the deliveries, oldest first: id, event, state, attempts, last status, last error."""
-    for sent in _attach(context).deliveries():
-        click.echo(f"{sent.id}\t{sent.event}\t{sent.state}\t{sent.attempts}\t{sent.last_status}\t{sent.last_error}")
+    found = _attach(context).deliveries()
+    lines = [
+        f"{sent.id}\t{sent.event}\t{sent.state}\t{sent.attempts}\t{sent.last_status}\t{sent.last_error}"
+        for sent in found
+    ]
+    _result(context, "\n".join(lines), [asdict(sent) for sent in found])
 
 
 @cms.command()

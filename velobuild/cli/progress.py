@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 PLAIN_EVERY_S = 10.0
+REFRESH_S = 0.1
 
 
 class Display(Protocol):
@@ -61,32 +62,62 @@ class Plain:
 
 
 class Live:
-    """One line with a bar. rich is imported with the first call: short commands never pay for it."""
+    """One line with a bar. rich is imported with the first call: short commands never pay for it.
 
-    def __init__(self, err: TextIO, write: Callable[[str], None], *, colour: bool) -> None:
+    Where an estimate was given it counts down by itself, so that a long pause for a rate limit does not look like a
+    hang. That needs a thread; without an estimate there is none, since whoever forks workers must have no threads.
+    """
+
+    def __init__(
+        self,
+        err: TextIO,
+        write: Callable[[str], None],
+        *,
+        colour: bool,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._err = err
         self._write = write
         self._colour = colour
+        self._monotonic = monotonic
         self._bar: RichProgress | None = None
         self._task: TaskID | None = None
+        self._ticking = False
+        self._shown_at = 0.0
 
     def __call__(self, step: str, done: int, total: int | None, remaining_s: float | None) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
-
+        if self._bar is not None and self._ticking != (remaining_s is not None):
+            self.close()
         if self._bar is None or self._task is None:
-            console = Console(file=self._err, force_terminal=True, no_color=not self._colour, highlight=False)
-            columns = (
-                TextColumn("{task.description}", markup=False),
-                BarColumn(bar_width=24),
-                TextColumn("{task.fields[left]}"),
-            )
-            self._bar = Progress(*columns, console=console, transient=True)
-            self._task = self._bar.add_task(step, total=total, left="")
-            self._bar.start()
-        self._bar.update(
-            self._task, description=step, completed=done, total=total, left=amount(done, total) + left(remaining_s)
-        )
+            self._start(step, total, ticking=remaining_s is not None)
+        assert self._bar is not None
+        assert self._task is not None
+        now = self._monotonic()
+        until = None if remaining_s is None else now + remaining_s
+        self._bar.update(self._task, description=step, completed=done, total=total, until=until)
+        if not self._ticking and now - self._shown_at >= REFRESH_S:
+            self._shown_at = now
+            self._bar.refresh()
+
+    def _start(self, step: str, total: int | None, *, ticking: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+        from rich.text import Text
+
+        monotonic = self._monotonic
+
+        class Left(ProgressColumn):
+            def render(self, task: Task) -> Text:
+                until = task.fields["until"]
+                rest = left(None if until is None else max(until - monotonic(), 1.0))
+                return Text(amount(int(task.completed), None if task.total is None else int(task.total)) + rest)
+
+        console = Console(file=self._err, force_terminal=True, no_color=not self._colour, highlight=False)
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), Left())
+        self._bar = Progress(*columns, console=console, transient=True, auto_refresh=ticking, refresh_per_second=2)
+        self._ticking = ticking
+        self._task = self._bar.add_task(step, total=total, until=None)
+        self._bar.start()
 
     def write(self, text: str) -> None:
         if self._bar is None:

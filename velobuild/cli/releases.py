@@ -22,8 +22,9 @@ def releases(context: Context) -> None:
 
     found = publisher_of(context.loaded).list()
     lines = [_line(info) for info in found]
-    if not lines:
+    if not lines and not context.flags.json:
         context.say("There is no release yet: `velobuild build` makes one")
+        return
     context.result("\n".join(lines), [_plain(asdict(info)) for info in found])
 
 

@@ -20,6 +20,8 @@ RATE = re.compile(
 )
 LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 HOST = re.compile(rf"(?=.{{1,253}}$){LABEL}(?:\.{LABEL})*(?::\d{{1,5}})?")
+# Empty, these mean that the site has no such pages.
+CAN_BE_OFF = (("urls", "archive"), ("urls", "year"), ("taxonomies", "tags", "index"))
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -118,6 +120,8 @@ def _patterns(config: Config) -> Iterator[Wrong]:
         (("pagination", "path"), config.pagination.path, {"number"}, {"number"}),
     ]
     for path, pattern, allowed, one_of in rules:
+        if not pattern and path in CAN_BE_OFF:
+            continue
         named = set(PLACEHOLDER.findall(pattern))
         rest = PLACEHOLDER.sub("x", pattern)
         if unknown := sorted(named - allowed):

@@ -113,9 +113,9 @@ class UrlsConfig:
     post: str = "/{slug}/"
     """A post's address. May use {slug} {year} {month} {day} {id}; needs {slug} or {id}."""
     archive: str = "/archive/"
-    """The list of all years."""
+    """The list of all years; empty, there is none."""
     year: str = "/archive/{year}/"
-    """The list of one year's posts."""
+    """The list of one year's posts; empty, there are none."""
     redirects_from_old_slugs: bool = True
     """A post whose slug changed leaves a redirect at its old address."""
 
@@ -137,7 +137,7 @@ class TaxonomyConfig:
     path: str = "/tags/{slug}/"
     """A term's address."""
     index: str = "/tags/"
-    """The list of all terms."""
+    """The list of all terms; empty, there is none."""
     feed: bool = True
     """Each term has a feed of its own."""
     paginate: PositiveInt = 20

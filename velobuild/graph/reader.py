@@ -333,7 +333,7 @@ class Reader:
     def years(self) -> list[YearView]:
         pattern = self.site.config.urls.year
         return [
-            YearView(year, self.site.url_of(pattern.replace("{year}", str(year))), count)
+            YearView(year, self.site.url_of(pattern.replace("{year}", str(year))) if pattern else "", count)
             for year, count in self._queries.years()
         ]
 
@@ -364,7 +364,7 @@ class Reader:
         paths += [self.taxonomy.path.replace("{slug}", term.slug) for term in self.tags]
         paths += [redirect.source for redirect in config.redirects]
         paths += ["/feed.xml"] * config.feeds.rss + ["/atom.xml"] * config.feeds.atom
-        return frozenset(paths)
+        return frozenset(filter(None, paths))
 
     @cached_property
     def _comments(self) -> dict[str, list[Comment]]:

@@ -44,6 +44,8 @@ class TermView:
 
 @dataclass(frozen=True, slots=True)
 class YearView:
+    """A year in which posts were published. `url` is "" where years have no pages."""
+
     year: int
     url: str
     count: int
@@ -272,8 +274,10 @@ class SiteView:
         self.language = config.site.language
         self.base_url = reader.site.base_url
         self.home_url = reader.site.url_of("/")
-        self.archive_url = reader.site.url_of(config.urls.archive)
-        self.tags_url = reader.site.url_of(reader.taxonomy.index)
+        # "" where the site has no such page.
+        archive, tags = config.urls.archive, reader.taxonomy.index
+        self.archive_url = reader.site.url_of(archive) if archive else ""
+        self.tags_url = reader.site.url_of(tags) if tags else ""
 
     @property
     def title(self) -> str:

@@ -64,7 +64,7 @@ def _sitemap(rendering: Rendering, target: Target) -> Files:
         for path in (config.urls.archive, reader.taxonomy.index):
             if path:
                 yield SitemapUrl(site.absolute(site.url_of(path)))
-        for url in (*(year.url for year in reader.years), *(term.url for term in reader.tags)):
+        for url in (*(year.url for year in reader.years if year.url), *(term.url for term in reader.tags)):
             yield SitemapUrl(site.absolute(url))
 
     for name, content in sitemaps(urls(), base_url=site.absolute(site.url_of("/"))):

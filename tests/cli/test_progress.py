@@ -70,7 +70,10 @@ def test_without_an_estimate_there_is_no_thread_for_forked_workers_to_inherit() 
     assert threading.active_count() == before
     live("posts", 1, 10, 60.0)
     assert threading.active_count() == before + 1, "the control: an estimate counts down by itself"
+    ticking = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
     live("render", 2, 10, None)
+    for thread in ticking:
+        thread.join(5)
     assert threading.active_count() == before
     live.close()
 

@@ -5,6 +5,7 @@ Nothing here is a shortcut: the site is pulled over HTTP through the same door a
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -76,15 +77,18 @@ def prepare_demo(
         running.set_switches(Switches(rate_limit=CALLS_A_MINUTE, hourly_limit=0))
         say(f"A development CMS runs at {running.url} with {seeded} posts.")
         say(f"Its key `{KEY_NAME}` may make {CALLS_A_MINUTE} calls a minute, as a real one.")
-        loaded = load(
-            site / "velobuild.toml",
-            directory=site,
-            environment={**environment, "VELOCMS_SITE_URL": running.url, "VELOCMS_API_KEY": key},
-            overrides={"site.base_url": base_url},
-            env_name=None,
-        )
+        variables = {"VELOCMS_SITE_URL": running.url, "VELOCMS_API_KEY": key, "VELOBUILD_BASE_URL": base_url}
+        write_dotenv(site / ".env", variables)
+        loaded = load(site / "velobuild.toml", directory=site, environment={**environment, **variables}, env_name=None)
         report = build(loaded, BuildOptions(), cache=cache, warn=warn, progress=progress)
     except BaseException:
         running.stop()
         raise
     return Demo(target, loaded, running, report, seeded, time.monotonic() - started)
+
+
+def write_dotenv(file: Path, variables: Mapping[str, str]) -> None:
+    """Keep what the site needs beside it, for its owner's eyes: so `velobuild -C SITE serve` and `build` work later."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as lines:
+        lines.writelines(f"{name}={value}\n" for name, value in variables.items())

@@ -35,6 +35,7 @@ VIEWS_KEPT = 2_000
 ENTRY = "SELECT value FROM entry WHERE collection = ? AND id = ?"
 ENTRIES = "SELECT value FROM entry WHERE collection = ? ORDER BY id"
 BODY = "SELECT format, body, input FROM body WHERE post_id = ?"
+FORMER = "SELECT permalink.path FROM former_path JOIN permalink USING (post_id) WHERE former_path.path = ?"
 RELATED_OF_EACH_TAG = 30
 FRAGMENT_CHARS = "/~!$&'()*+,;=:@?-._"
 
@@ -201,13 +202,17 @@ class Reader:
         return (f"?{query}" if query else "") + (f"#{fragment}" if fragment else "")
 
     def _local_path(self, path: str) -> str | None:
-        """The site's own path for one that a body links to: exact, with its slash, or by the slug at its end."""
+        """The site's own path for one that a body links to: exact, with its slash, moved, or by its slug."""
         ways = (path, path.rstrip("/") + "/")
         for way in ways:
             if way in self._fixed_paths:
                 return way
             if self._connection.execute("SELECT 1 FROM permalink WHERE path = ?", (way,)).fetchone():
                 return way
+        for way in ways:
+            moved = self._connection.execute(FORMER, (way,)).fetchone()
+            if moved is not None:
+                return str(moved[0])
         slug = path.rstrip("/").rpartition("/")[2]
         row = self._connection.execute(
             "SELECT permalink.path FROM permalink JOIN post ON post.id = post_id "

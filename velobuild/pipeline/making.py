@@ -64,10 +64,12 @@ def render(run: Run, job: RenderJob, staging: Staging) -> list[RenderFailed]:
     failed: list[RenderFailed] = []
     done = 0
     again: list[str] = []
+    written: dict[str, str] = {}
     warned: dict[tuple[str, str | None], Diagnostic] = {}
     for rendered in render_all(job, jobs=job.site.config.build.jobs):
         for file in rendered.written:
             staging.record(file)
+            written[file.path] = file.sha256
         again += [file.path for file in rendered.same if staging.keep(file.path) is None]
         failed += rendered.failed
         done += len(rendered.written) + len(rendered.same)
@@ -76,10 +78,11 @@ def render(run: Run, job: RenderJob, staging: Staging) -> list[RenderFailed]:
             run.progress("render", done, len(job.targets), None)
     for _, finding in sorted(warned.items(), key=lambda row: (row[0][0], row[0][1] or "")):
         run.warn(finding)
-    if again:  # Somebody edited files of the live release: they are written anew.
+    if again:  # Somebody edited files of the live release: they are written anew, and no others.
         paths = set(again)
         targets = [target for target in job.targets if target.path in paths or target.renderer == "sitemap"]
-        for rendered in render_all(RenderJob(job.site, job.theme, job.folder, {}, job.write, targets), jobs=1):
+        good = {path: sha256 for path, sha256 in {**job.live, **written}.items() if path not in paths}
+        for rendered in render_all(RenderJob(job.site, job.theme, job.folder, good, job.write, targets), jobs=1):
             for file in rendered.written:
                 staging.record(file)
     return failed

@@ -6,6 +6,7 @@ folder would differ from one that knows the past.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import unicodedata
 from collections.abc import Collection as Sized
@@ -193,3 +194,16 @@ def former_paths(connection: sqlite3.Connection) -> list[tuple[str, str]]:
             "WHERE former_path.path NOT IN (SELECT path FROM permalink) ORDER BY former_path.path"
         )
     ]
+
+
+def former_rows(connection: sqlite3.Connection) -> str:
+    """All addresses that were left, as text that `recall_former` reads: the CMS cannot tell them again."""
+    rows = connection.execute("SELECT path, post_id FROM former_path ORDER BY path")
+    return json.dumps(list(rows), ensure_ascii=False)
+
+
+def recall_former(connection: sqlite3.Connection, text: str) -> None:
+    """Take over what `former_rows` gave, into a database that was begun anew and so knows no address of before."""
+    if connection.execute("SELECT 1 FROM former_path").fetchone() is None and (rows := json.loads(text)):
+        with transaction(connection):
+            connection.executemany("INSERT INTO former_path (path, post_id) VALUES (?, ?)", rows)

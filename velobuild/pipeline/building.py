@@ -12,7 +12,7 @@ from velobuild.config.schema import Config, Loaded
 from velobuild.content.assets import AssetTable
 from velobuild.content.database import Connection
 from velobuild.content.memo import Memo
-from velobuild.content.permalinks import former_paths
+from velobuild.content.permalinks import former_paths, former_rows, recall_former
 from velobuild.content.store import Store
 from velobuild.errors import ContentProblem, Diagnostic, GuardRefused, OutputError, SourceUnavailable
 from velobuild.graph.bodies import recipe_of, remember, unprepared
@@ -36,6 +36,8 @@ from velobuild.render.workers import prepare_bodies
 NOTHING = ChangeSet(0)
 PASSES_MAX = 3
 KEY = "build_key"
+FORMER = "former_paths"
+CONTENT = "SELECT collection, id, fingerprint FROM entry ORDER BY collection, id"
 
 
 def build(
@@ -68,6 +70,8 @@ def build(
         with run.phase("media"):
             _fetch_media(run, connection, site, changes, store)
         live = publisher.live()
+        if live is not None and FORMER in live.meta:
+            recall_former(connection, live.meta[FORMER])
         key = build_key(connection, store, site, theme)
         if live is not None and live.meta.get(KEY) == key and not options.clean and not options.strict:
             return _report(run, store, site, synced, Published(None, ()), pages=_page_count(live), live=live)
@@ -96,7 +100,11 @@ def _publish(
             if run.options.strict and run.warnings:
                 raise strict_refusal(run.warnings)
             # A failure is tried again by the next build: its release is not what the key promises.
-            meta = {KEY: "" if made.failed or without else key, "pages": str(made.pages)}
+            meta = {
+                KEY: "" if made.failed or without else key,
+                "pages": str(made.pages),
+                FORMER: former_rows(connection),
+            }
             with run.phase("publish"):
                 return staging.publish(meta, guards=[SecretScan(run.loaded.tokens)]), made.pages
         except OutputError as error:
@@ -131,7 +139,7 @@ def build_key(connection: Connection, store: Store, site: Site, theme: Theme) ->
     """A hash of everything that a release is made from: equal keys, equal bytes."""
     parts = [
         __version__,
-        store.revision,
+        content_hash(connection),
         _plain(site.config),
         theme.fingerprint,
         recipe_of(site.post_markup).hex(),
@@ -142,6 +150,14 @@ def build_key(connection: Connection, store: Store, site: Site, theme: Theme) ->
         store.public_count(site.as_of),
     ]
     return hashlib.sha256(canonical(parts)).hexdigest()
+
+
+def content_hash(connection: Connection) -> str:
+    """A hash of every entry. Not the revision: a database that is begun anew counts from 1 again, with other content."""
+    whole = hashlib.sha256()
+    for collection, id, fingerprint in connection.execute(CONTENT):
+        whole.update(f"{collection} {id}\n".encode() + fingerprint)
+    return whole.hexdigest()
 
 
 def _plain(config: Config) -> dict[str, object]:

@@ -36,11 +36,11 @@ def test_an_edit_of_a_body_touches_the_pages_that_show_it_and_no_other_file(site
     site.edit("post-7", content_html="<h2>Part 7</h2><p>Corrected.</p>").builds()
 
     after = site.tree()
-    # Its own page, the lists that show its excerpt, its tag's feed. Not the site's feeds: their twenty newest posts are
-    # others. Not the sitemap, which names days: the post was made today and changed today.
+    # Its own page, the lists that show its excerpt, its tag's feed, the sitemap, which says when it was changed. Not
+    # the site's feeds: their twenty newest posts are others.
     lists = {path for path in after if path.endswith("index.html") and "Corrected." in site.text(path)}
     assert "post-7/index.html" in lists
-    assert differing(before, after) == lists | {"tags/tag-1/feed.xml"}
+    assert differing(before, after) == lists | {"tags/tag-1/feed.xml", "sitemap.xml"}
     assert touched(before, after) == differing(before, after)
 
 

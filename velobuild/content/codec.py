@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from dataclasses import fields
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -23,8 +24,37 @@ NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in TYPES.val
 
 
 def timestamp(moment: datetime) -> str:
-    """A fixed-width UTC form, so that text order is time order: `2026-05-03T10:00:00.000000Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    """A fixed-width UTC form, so that text order is time order: `2026-05-03T10:00:00.000000Z`.
+
+    Raises ValueError for a time without a zone, which would mean another moment on another machine, and OverflowError
+    for one that lies before year 1 or after year 9999 in UTC.
+    """
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment} has no zone")
+    # strftime pads years below 1000 on some systems only.
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def published_at(post: Post) -> datetime | None:
+    """The publication, else the creation where the CMS says it: what a reader takes for a post's date. Aware."""
+    created = post.extra.get("created")
+    if post.published_at is not None or not isinstance(created, str) or len(created) < len("2026-05-03T10:00:00"):
+        return post.published_at
+    try:
+        moment = datetime.fromisoformat(created.replace(" ", "T", 1))
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def sort_time(post: Post) -> str:
+    """What a post is ordered by: its publication, else its creation, else its last change."""
+    return timestamp(published_at(post) or post.updated_at)
+
+
+def tag_key(name: str) -> str:
+    """Equal for spellings of one tag: case and Unicode normal form do not count."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
 def encode(entry: Entry) -> str:

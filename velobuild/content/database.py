@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ FILE_NAME = "site.db"
 SCHEMA_VERSION = 1
 Connection = sqlite3.Connection
 """An open database, as the layers above pass it on: sqlite3 itself is this package's business."""
+DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
 SCHEMA = Path(__file__).with_name("schema.sql")
 
 
@@ -21,12 +23,16 @@ def connect(file: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """A connection in autocommit mode with the pragmas that every user of the file needs."""
     uri = f"{file.absolute().as_uri()}{'?mode=ro' if read_only else ''}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
-    connection.execute("PRAGMA temp_store = MEMORY")
-    connection.execute("PRAGMA mmap_size = 268435456")
-    if not read_only:
-        connection.execute("PRAGMA journal_mode = WAL")
-        # NORMAL may lose the last commits in a power cut, never the file: what is lost is fetched again.
-        connection.execute("PRAGMA synchronous = NORMAL")
+    try:
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("PRAGMA mmap_size = 268435456")
+        if not read_only:
+            connection.execute("PRAGMA journal_mode = WAL")
+            # NORMAL may lose the last commits in a power cut, never the file: what is lost is fetched again.
+            connection.execute("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -34,18 +40,21 @@ def open_database(state: Path, *, warn: Warn) -> sqlite3.Connection:
     """The site's database, created if absent.
 
     A damaged or older file is set aside with a warning and begun anew: all of it can be fetched again.
-    Raises OutputError VB6005 if the file was written by a newer velobuild, VB6002 if it cannot be written.
+    Raises OutputError VB6005 if the file was written by a newer velobuild, VB6001 if the disk is full, VB6002 if it
+    cannot be written.
     """
     file = state / FILE_NAME
     try:
         state.mkdir(parents=True, exist_ok=True)
         return _open(file)
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError) and "unable to open" in str(error):
-            raise _not_writable(file, error) from error
-        if isinstance(error, sqlite3.OperationalError) and ("full" in str(error) or "readonly" in str(error)):
-            raise _not_writable(file, error) from error
-        aside = _set_aside(file)
+        if not _is_damage(error):
+            raise _refusal(error, file) from error
+        try:
+            aside = _set_aside(file)
+            opened = _open(file)
+        except (OSError, sqlite3.DatabaseError) as second:
+            raise _refusal(second, file) from second
         warn(
             Diagnostic(
                 "VB6004",
@@ -54,18 +63,33 @@ def open_database(state: Path, *, warn: Warn) -> sqlite3.Connection:
                 hint="delete the file once you need it no more",
             )
         )
-        return _open(file)
+        return opened
     except OSError as error:
-        raise _not_writable(file, error) from error
+        raise _refusal(error, file) from error
 
 
-def _not_writable(file: Path, error: Exception) -> OutputError:
-    return OutputError(
-        f"the local database cannot be written: {error}",
-        code="VB6002",
-        where=str(file),
-        hint="check the folder's permissions and the free space",
-    )
+def _is_damage(error: Exception) -> bool:
+    """Whether the file itself is at fault. A full disk, a lock or a lack of rights must never cost the database."""
+    code = getattr(error, "sqlite_errorcode", None)
+    # SQLITE_ERROR is a missing table; our own errors have no code.
+    return isinstance(error, sqlite3.DatabaseError) and (code is None or code & 0xFF in DAMAGE)
+
+
+def _refusal(error: Exception, file: Path | None = None) -> OutputError:
+    """What a person is told of an error that is not the file's own."""
+    where = None if file is None else str(file)
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL or getattr(error, "errno", None) == errno.ENOSPC:
+        return OutputError(
+            "the disk is full: the local database could not be written",
+            code="VB6001",
+            where=where,
+            hint="free some space and build again; what was fetched so far is kept",
+        )
+    hint = "check the permissions of .velobuild and the disk's health"
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        hint = "end the program that has the file open, and build again"
+    return OutputError(f"the local database could not be written: {error}", code="VB6002", where=where, hint=hint)
 
 
 def _open(file: Path) -> sqlite3.Connection:
@@ -88,9 +112,7 @@ def _open(file: Path) -> sqlite3.Connection:
                         connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         else:
-            check = connection.execute("SELECT count(*) FROM meta").fetchone()
-            if check is None:
-                raise sqlite3.DatabaseError("no answer")
+            connection.execute("SELECT count(*) FROM meta").fetchone()
     except BaseException:
         connection.close()
         raise
@@ -113,21 +135,12 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
             raise
         connection.execute("COMMIT")
     except sqlite3.OperationalError as error:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        if "full" in str(error):
-            raise OutputError(
-                "the disk is full: the local database could not be written",
-                code="VB6001",
-                hint="free some space and build again; what was fetched so far is kept",
-            ) from error
-        if "readonly" in str(error) or "disk I/O" in str(error):
-            raise OutputError(
-                f"the local database could not be written: {error}",
-                code="VB6002",
-                hint="check the permissions of .velobuild and the disk's health",
-            ) from error
-        raise
+        with suppress(sqlite3.Error):
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_ERROR:  # A mistake of ours, such as bad SQL.
+            raise
+        raise _refusal(error) from error
 
 
 def _set_aside(file: Path) -> Path:

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime, tzinfo
+from datetime import MAXYEAR, MINYEAR, datetime, tzinfo
 
 from velobuild.content.codec import timestamp
 from velobuild.model.keys import Query
 
-BEGINNING, END = "", "9999-12-31T23:59:59.999999Z"
+# Before and after every timestamp.
+BEGINNING, END = "", "A"
+NOTHING = "0"
 FROM = {
     "post": "post AS p JOIN permalink AS l ON l.post_id = p.id",
     "tag": "tag AS p JOIN permalink AS l ON l.post_id = p.post_id",
 }
-PLACE_OF = "SELECT sort_at FROM post WHERE id = ?"
+PLACE_OF = "SELECT sort_at, title FROM post WHERE id = ?"
+UTC_YEARS = "SELECT DISTINCT substr(sort_at, 1, 4) FROM post JOIN permalink ON post_id = id"
 
 
 def year_bounds(year: int, zone: tzinfo) -> tuple[str, str]:
-    """The first moment of the year in the zone and that of the next, as timestamps."""
-    return (
-        timestamp(datetime(year, 1, 1, tzinfo=zone)),
-        timestamp(datetime(year + 1, 1, 1, tzinfo=zone)) if year < 9999 else END,
-    )
+    """The first moment of the year in the zone and that of the next, as texts that compare with timestamps."""
+    return _beginning_of(year, zone), _beginning_of(year + 1, zone)
+
+
+def _beginning_of(year: int, zone: tzinfo) -> str:
+    if year not in range(MINYEAR, MAXYEAR + 1):
+        return BEGINNING if year < MINYEAR else END
+    try:
+        return timestamp(datetime(year, 1, 1, tzinfo=zone))
+    except OverflowError:  # East of Greenwich, year 1 begins in a year that has no number.
+        return BEGINNING
 
 
 class PostQueries:
@@ -34,13 +43,17 @@ class PostQueries:
         self._zone = zone
 
     def ids(self, query: Query) -> tuple[str, ...]:
-        """The ids in the query's order, which is total."""
+        """The ids in the query's order, which is total; with `before_id` in its reverse, the nearest first.
+
+        Titles are ordered by code point. An anchor that is no post has nothing before or after it.
+        """
         column, sql, bound = self._parts(query)
         descending = (query.order == "newest") != (query.before_id is not None)
         direction = "DESC" if descending else "ASC"
+        by = _sorted_by(query)
         limit = -1 if query.limit is None else query.limit
         rows = self._connection.execute(
-            f"SELECT {column} {sql} ORDER BY p.sort_at {direction}, {column} {direction} LIMIT ? OFFSET ?",
+            f"SELECT {column} {sql} ORDER BY {by} {direction}, {column} {direction} LIMIT ? OFFSET ?",
             (*bound, limit, query.offset),
         )
         return tuple(row[0] for row in rows)
@@ -52,14 +65,16 @@ class PostQueries:
 
     def _parts(self, query: Query) -> tuple[str, str, tuple[str, ...]]:
         tags = [value for name, value in query.where if name == "tag"]
-        table, column = ("tag", "p.post_id") if tags else ("post", "p.id")
-        conditions = [] if tags else ["p.status = 'published'"]
+        # Tags hold no titles.
+        walk_tag = bool(tags) and query.order != "title"
+        table, column = ("tag", "p.post_id") if walk_tag else ("post", "p.id")
+        conditions = [] if walk_tag else ["p.status = 'published'"]
         bound: list[str] = []
         for number, tag in enumerate(tags):
-            if number == 0:
+            if number == 0 and walk_tag:
                 conditions.append("p.tag = ?")
             else:
-                conditions.append("p.post_id IN (SELECT post_id FROM tag WHERE tag = ?)")
+                conditions.append(f"{column} IN (SELECT post_id FROM tag WHERE tag = ?)")  # noqa: S608 - our own names
             bound.append(tag)
         for name, value in query.where:
             if name == "year":
@@ -67,15 +82,18 @@ class PostQueries:
                 conditions += ["p.sort_at >= ?", "p.sort_at < ?"]
                 bound += [low, high]
             elif name == "author":
-                conditions.append("p.id IN (SELECT id FROM post WHERE author_id = ?)")
+                conditions.append(f"{column} IN (SELECT id FROM post WHERE author_id = ?)")  # noqa: S608 - our own names
                 bound.append(value)
         for anchor, follows in ((query.after_id, True), (query.before_id, False)):
             if anchor is None:
                 continue
-            older = follows == (query.order == "newest")
-            conditions.append(f"(p.sort_at, {column}) {'<' if older else '>'} (?, ?)")
             place = self._connection.execute(PLACE_OF, (anchor,)).fetchone()
-            bound += [place[0] if place else BEGINNING, anchor]
+            if place is None:
+                conditions.append(NOTHING)
+                continue
+            lesser = follows == (query.order == "newest")
+            conditions.append(f"({_sorted_by(query)}, {column}) {'<' if lesser else '>'} (?, ?)")
+            bound += [place[1] if query.order == "title" else place[0], anchor]
         return column, f"FROM {FROM[table]} WHERE {' AND '.join(conditions) or '1'}", tuple(bound)
 
     def tags(self) -> list[tuple[str, str, int]]:
@@ -89,11 +107,13 @@ class PostQueries:
 
     def years(self) -> list[tuple[int, int]]:
         """(year, posts), newest first."""
-        row = self._connection.execute(
-            "SELECT min(sort_at), max(sort_at) FROM post JOIN permalink ON post_id = id"
-        ).fetchone()
-        if row[0] is None:
-            return []
-        first, last = (datetime.fromisoformat(at).astimezone(self._zone).year for at in row)
-        counted = [(year, self.count(Query(where=(("year", str(year)),)))) for year in range(last, first - 1, -1)]
+        # A year of the zone overlaps two of UTC's. Counting from the first to the last year would count to 2,000 if
+        # one post is dated with the year 1.
+        named = {int(year) + step for (year,) in self._connection.execute(UTC_YEARS) for step in (-1, 0, 1)}
+        possible = sorted(named.intersection(range(MINYEAR, MAXYEAR + 1)), reverse=True)
+        counted = [(year, self.count(Query(where=(("year", str(year)),)))) for year in possible]
         return [(year, count) for year, count in counted if count]
+
+
+def _sorted_by(query: Query) -> str:
+    return "p.title" if query.order == "title" else "p.sort_at"

@@ -11,18 +11,19 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from velobuild.content.codec import decode, encode, timestamp
+from velobuild.content.codec import decode, encode, sort_time, tag_key, timestamp
 from velobuild.content.database import transaction
 from velobuild.model.entries import Change, ChangeSet, Collection, Delta, Entry, Post
 from velobuild.model.keys import fingerprint
 
 STAGE = "INSERT OR REPLACE INTO staged (collection, id, version, value) VALUES (?, ?, ?, ?)"
-STAGED = "SELECT id, version, value FROM staged WHERE collection = ?"
+FORGET_STAGED = "DELETE FROM staged WHERE collection = ? AND id = ?"
 COMMITTED = "SELECT id, version, fingerprint FROM entry WHERE collection = ? ORDER BY id"
 PUT_ENTRY = "INSERT OR REPLACE INTO entry (collection, id, version, fingerprint, value) VALUES (?, ?, ?, ?, ?)"
 PUT_POST = "INSERT OR REPLACE INTO post (id, slug, title, status, sort_at, author_id) VALUES (?, ?, ?, ?, ?, ?)"
 PUT_BODY = "INSERT OR REPLACE INTO body (post_id, format, body, input) VALUES (?, ?, ?, ?)"
 PUT_TAG = "INSERT OR REPLACE INTO tag (tag, sort_at, post_id, name) VALUES (?, ?, ?, ?)"
+PUBLIC_IDS = "SELECT id FROM post WHERE status = 'published' AND sort_at <= ?"
 COUNT_PUBLIC = "SELECT count(*) FROM post WHERE status = 'published' AND sort_at <= ?"
 NEXT_DUE = "SELECT min(sort_at) FROM post WHERE status = 'published' AND sort_at > ?"
 
@@ -82,28 +83,27 @@ class Store:
 
     def public_counts(self, closings: Sequence[Delta], as_of: datetime) -> tuple[int, int]:
         """How many posts are public now, and how many would be once `closings` are applied."""
-        now = self.public_count(as_of)
-        posts = next((delta for delta in closings if delta.collection is Collection.POSTS and delta.complete), None)
-        if posts is None:
-            return now, now
         due = timestamp(as_of)
-        staged = {id: (version, value) for id, version, value in self.connection.execute(STAGED, (Collection.POSTS,))}
-        public = {
-            id
-            for (id,) in self.connection.execute(
-                "SELECT id FROM post WHERE status = 'published' AND sort_at <= ?", (due,)
-            )
-        }
-        after = 0
-        for id, version in posts.versions.items():
-            arrived = staged.get(id)
-            if arrived is not None and arrived[0] == version:
-                post = decode(Collection.POSTS, arrived[1])
-                assert isinstance(post, Post)
-                after += post.status == "published" and sort_time(post) <= due
-            else:
-                after += id in public
-        return now, after
+        before = {id for (id,) in self.connection.execute(PUBLIC_IDS, (due,))}
+        after = before
+        for delta in closings:
+            if delta.collection is not Collection.POSTS:
+                continue
+            after = self._public_after(delta, after, due) if delta.complete else after.difference(delta.deletes)
+        return len(before), len(after)
+
+    def _public_after(self, closing: Delta, before: set[str], due: str) -> set[str]:
+        arrived = {entry.id: entry for entry in closing.upserts}
+        known = self.versions(Collection.POSTS)
+        after: set[str] = set()
+        for id, version in closing.versions.items():
+            entry = arrived.get(id)
+            if entry is None and known.get(id) != version:
+                entry = self._take_staged(Collection.POSTS, id, version)
+            public = id in before if entry is None else _is_public(entry, due)
+            if public:
+                after.add(id)
+        return after
 
     def public_count(self, as_of: datetime) -> int:
         return int(self.connection.execute(COUNT_PUBLIC, (timestamp(as_of),)).fetchone()[0])
@@ -178,26 +178,19 @@ class Store:
         self.connection.execute(PUT_BODY, (entry.id, entry.body_format, body, fingerprint([entry.body_format, body])))
         self.connection.execute(PUT_POST, (entry.id, entry.slug, entry.title, entry.status, at, entry.author_id))
         self.connection.execute("DELETE FROM tag WHERE post_id = ?", (entry.id,))
-        self.connection.executemany(PUT_TAG, [(tag.casefold(), at, entry.id, tag) for tag in entry.tags])
+        self.connection.executemany(PUT_TAG, [(tag_key(tag), at, entry.id, tag) for tag in entry.tags])
 
     def _delete(self, kind: Collection, id: str) -> Change:
         query = "SELECT fingerprint FROM entry WHERE collection = ? AND id = ?"
         before = self.connection.execute(query, (kind, id)).fetchone()
         self.connection.execute("DELETE FROM entry WHERE collection = ? AND id = ?", (kind, id))
+        # A newer copy may have arrived before the entry was taken away.
+        self.connection.execute(FORGET_STAGED, (kind, id))
         if kind is Collection.POSTS:
             for table, column in (("post", "id"), ("body", "post_id"), ("tag", "post_id"), ("media_use", "post_id")):
                 self.connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (id,))  # noqa: S608 - our own names
         return Change(kind, id, None if before is None else before[0], None)
 
 
-def sort_time(post: Post) -> str:
-    """What a post is ordered by: its publication, else its creation, else its last change."""
-    if post.published_at is not None:
-        return timestamp(post.published_at)
-    created = post.extra.get("created")
-    if isinstance(created, str) and len(created) >= 19:
-        try:
-            return timestamp(datetime.fromisoformat(created.replace(" ", "T", 1)))
-        except ValueError:
-            pass
-    return timestamp(post.updated_at)
+def _is_public(entry: Entry, due: str) -> bool:
+    return isinstance(entry, Post) and entry.status == "published" and sort_time(entry) <= due

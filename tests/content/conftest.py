@@ -1,0 +1,100 @@
+"""Posts by the dozen, and a store in a temporary folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from velobuild.config.schema import UrlsConfig
+from velobuild.content.database import Connection, open_database
+from velobuild.content.permalinks import assign
+from velobuild.content.store import Store
+from velobuild.errors import Diagnostic
+from velobuild.model.entries import BodyFormat, ChangeSet, Collection, Delta, Entry, Post
+
+NOON = datetime(2026, 5, 3, 12, 0, tzinfo=UTC)
+LATER = NOON + timedelta(days=365)
+NOBODY: frozenset[str] = frozenset()
+
+
+def post(id: str, **changes: Any) -> Post:
+    made: dict[str, Any] = {
+        "id": id,
+        "slug": id,
+        "title": id.capitalize(),
+        "body": f"<p>Body of {id}.</p>",
+        "body_format": BodyFormat.HTML,
+        "status": "published",
+        "updated_at": NOON,
+        "published_at": NOON,
+    }
+    return Post(**(made | changes))
+
+
+def versions_of(entries: Iterable[Entry], version: str = "1") -> Mapping[str, str]:
+    return {entry.id: version for entry in entries}
+
+
+def synced(store: Store, *posts: Post, version: str = "1", collection: Collection = Collection.POSTS) -> ChangeSet:
+    """One whole synchronisation: everything staged, then named by a closing delta."""
+    versions = versions_of(posts, version)
+    store.stage(Delta(collection, upserts=posts, versions=versions))
+    return store.apply([Delta(collection, versions=versions, complete=True)])
+
+
+def settled(
+    connection: Connection, *, urls: UrlsConfig | None = None, as_of: datetime = LATER, **more: Any
+) -> list[Diagnostic]:
+    options: dict[str, Any] = {"zone": UTC, "taken": NOBODY, **more}
+    return assign(connection, urls=urls or UrlsConfig(), as_of=as_of, **options)
+
+
+def paths(connection: Connection) -> dict[str, str]:
+    return dict(connection.execute("SELECT post_id, path FROM permalink ORDER BY post_id"))
+
+
+def no_warning(finding: Diagnostic) -> None:
+    raise AssertionError(finding)
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[Connection]:
+    with closing(open_database(tmp_path / "state", warn=no_warning)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def store(connection: Connection) -> Store:
+    return Store(connection)
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Mounts a tmpfs with the options given; all are gone after the test."""
+    with ExitStack() as mounted:
+
+        def tmpfs(options: str) -> Path:
+            needs(os.geteuid() == 0, "root")
+            folder = tmp_path / "small"
+            folder.mkdir()
+            done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=False)
+            needs(done.returncode == 0, "the right to mount")
+            mounted.callback(subprocess.run, ["umount", "-l", str(folder)], check=True)
+            return folder
+
+        yield tmpfs
+
+
+def needs(available: bool, what: str) -> None:
+    """Skip where something of the machine is missing; in CI that is a failure."""
+    if not available and os.environ.get("CI") == "true":
+        pytest.fail(f"{what} is missing, and CI must not skip")
+    if not available:
+        pytest.skip(f"{what} is missing")

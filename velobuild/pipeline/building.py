@@ -153,7 +153,7 @@ def build_key(connection: Connection, store: Store, site: Site, theme: Theme) ->
 
 
 def content_hash(connection: Connection) -> str:
-    """A hash of every entry. Not the revision: a database that is begun anew counts from 1 again, with other content."""
+    """A hash of every entry. Not the revision: a database that is begun anew counts from 1 again, whatever it holds."""
     whole = hashlib.sha256()
     for collection, id, fingerprint in connection.execute(CONTENT):
         whole.update(f"{collection} {id}\n".encode() + fingerprint)

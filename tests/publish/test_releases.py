@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -351,6 +352,13 @@ def test_a_lost_record_of_releases_costs_no_release(site: Site) -> None:
     (site.state / "releases.json").unlink()
     site.build({"index.html": "5"})
     assert [info.number for info in site.releases.list()] == [5, 4, 3, 2, 1]
+
+
+def test_a_site_whose_state_was_removed_is_built_anew(site: Site) -> None:
+    site.build(V1)
+    shutil.rmtree(site.state)
+    assert site.build(V2).release == 1
+    assert site.served() == V2
 
 
 def test_a_damaged_record_stops_with_a_remedy(site: Site) -> None:

@@ -74,6 +74,29 @@ def disk_errors(what: str, where: Path | str) -> Iterator[None]:
         raise output_error(error, what, where) from error
 
 
+def look(path: Path) -> os.stat_result | None:
+    """What is at `path`, links not followed; None only if there is certainly nothing. Raises OSError.
+
+    Not `exists()` and its kin: some of them take a disk that cannot answer for an absence.
+    """
+    try:
+        return os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def is_folder(path: Path) -> bool:
+    """A real folder, not a link to one. Raises OSError."""
+    found = look(path)
+    return found is not None and stat.S_ISDIR(found.st_mode)
+
+
+def is_link(path: Path) -> bool:
+    """Raises OSError."""
+    found = look(path)
+    return found is not None and stat.S_ISLNK(found.st_mode)
+
+
 def make_folder(folder: Path) -> None:
     """`folder` and its parents, new ones with mode 0755 whatever the umask. Raises OSError."""
     missing = []

@@ -75,16 +75,16 @@ class InPlace:
 
         Raises OutputError VB6002, VB6003; GuardRefused VB5004 if the journal is damaged.
         """
-        check_place(self._state, self._out)
-        check_one_disk(self._staging, self._out)
-        if self._out.is_symlink():
-            raise foreign(f"{self._out.name} is a link, but publishing in place needs a folder", self._out)
-        if self._out.exists() and not self._out.is_dir():
-            raise foreign(f"{self._out.name} is a file", self._out)
-        check_writable(self._out)
-        self._pending()
-        with disk_errors("the output folder cannot be read", self._out):
-            names = os.listdir(self._out) if self._out.is_dir() else []
+        with disk_errors("the output folder cannot be looked at", self._out):
+            check_place(self._state, self._out)
+            check_one_disk(self._staging, self._out)
+            if disk.is_link(self._out):
+                raise foreign(f"{self._out.name} is a link, but publishing in place needs a folder", self._out)
+            if disk.look(self._out) and not disk.is_folder(self._out):
+                raise foreign(f"{self._out.name} is a file", self._out)
+            check_writable(self._out)
+            self._pending()
+            names = os.listdir(self._out) if disk.look(self._out) else []
         if names and self.live() is None:
             raise foreign("the output folder holds files that velobuild did not publish", self._out, names)
 
@@ -111,7 +111,7 @@ class InPlace:
             disk.make_folder(self._staging)
             disk.make_folder(self._manifest.parent)
             for left in [*self._staging.glob(f"{TEMPORARY}*"), *self._manifest.parent.glob(f"{TEMPORARY}*")]:
-                shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+                shutil.rmtree(left) if disk.is_folder(left) else left.unlink()
             self._journal.with_name(f"{TEMPORARY}{self._journal.name}").unlink(missing_ok=True)
             folder = self._staging / f"{TEMPORARY}next"
             folder.mkdir()
@@ -142,13 +142,14 @@ class InPlace:
         """Write the journal, then do what it says. Before the journal is on the disk a failure changes nothing; after
         it the site is between two states until the next start completes it, and the message says so."""
         try:
-            journal = self._plan(folder, self._with_out(new), old)
             with disk_errors("the site could not be published", self._out):
+                journal = self._plan(folder, self._with_out(new), old)
                 disk.flush(folder, [path for phase in journal.puts for path in phase])
                 disk.replace_file(self._journal, journal.encode())
         except BaseException:
-            if not self._journal.exists():
-                shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # if that cannot be told, the journal may be there and need the folder
+                if disk.look(self._journal) is None:
+                    shutil.rmtree(folder, ignore_errors=True)
             raise
         with disk_errors("the site is half published; the next build completes it", self._out):
             self._apply(journal)
@@ -206,14 +207,14 @@ class InPlace:
         shutil.rmtree(staged, ignore_errors=True)
 
     def _put(self, staged: Path, path: str, removals: set[str]) -> None:
-        if not os.path.lexists(staged / path):
+        if disk.look(staged / path) is None:
             return  # renamed before the interruption
         # `a` may become a folder, or the folder `a` a file: what was there goes first.
         for at, character in enumerate(path):
             if character == "/" and path[:at] in removals:
                 self._take_off(path[:at])
         place = self._out / path
-        if _is_folder(place):
+        if disk.is_folder(place):
             for gone in sorted(removals):
                 if gone.startswith(f"{path}/"):
                     self._take_off(gone)
@@ -261,7 +262,7 @@ def _strangers(out: Path, created: Iterable[str], ours: Container[str]) -> list[
         above = [path[:at] for at, character in enumerate(path) if character == "/"]
         for folder in above:
             if folder not in passable:
-                passable[folder] = folder in ours or not os.path.lexists(out / folder) or _is_folder(out / folder)
+                passable[folder] = folder in ours or not disk.look(out / folder) or disk.is_folder(out / folder)
         if not all(passable[folder] for folder in above) or _is_occupied(out, path, ours):
             found.append(path)
     return found
@@ -269,12 +270,8 @@ def _strangers(out: Path, created: Iterable[str], ours: Container[str]) -> list[
 
 def _is_occupied(out: Path, path: str, ours: Container[str]) -> bool:
     place = out / path
-    if not os.path.lexists(place):
+    if disk.look(place) is None:
         return False
-    if _is_folder(place):
+    if disk.is_folder(place):
         return any(f"{path}/{name}" not in ours for name in disk.files_below(place))
     return path not in ours
-
-
-def _is_folder(place: Path) -> bool:
-    return place.is_dir() and not place.is_symlink()

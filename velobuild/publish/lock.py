@@ -65,7 +65,8 @@ class SiteLock:
         assert self._mutex is not None
         with suppress(OSError):
             os.ftruncate(self._descriptor, 0)
-        os.close(self._descriptor)  # which frees the lock; the file is never removed, or two could hold two of them
+        with suppress(OSError):  # closing frees the lock; the file is never removed, or two could hold two of them
+            os.close(self._descriptor)
         self._descriptor = None
         self._mutex.release()
 

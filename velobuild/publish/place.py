@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from velobuild.errors import OutputError
+from velobuild.publish import disk
 from velobuild.publish.disk import disk_errors
 
 NAMES_SHOWN = 3
@@ -72,6 +73,6 @@ def check_writable(folder: Path) -> None:
 def _nearest(folder: Path) -> Path:
     """The folder, or the closest parent that exists."""
     folder = folder.absolute()
-    while not os.path.lexists(folder):
+    while disk.look(folder) is None:
         folder = folder.parent
     return folder

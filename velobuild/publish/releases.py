@@ -154,7 +154,7 @@ class Releases:
                 what = f"release {number} is live, but the disk may not keep it after a power cut: {error}"
                 raise OutputError(what, code=error.code, where=str(self._out), hint=error.hint) from error
             raise
-        with suppress(OSError):  # what cannot be removed now is removed by the next build
+        with suppress(OSError, OutputError):  # what cannot be removed now is removed by the next build
             self._shelf.prune(self._keep)
         return number
 
@@ -180,7 +180,7 @@ class Releases:
         link.unlink(missing_ok=True)
         link.symlink_to(target)
         try:
-            if self._out.is_dir() and not self._out.is_symlink():
+            if disk.is_folder(self._out):
                 self._out.rmdir()  # it is empty; one that got files since the preflight stays, and this fails
             link.replace(self._out)  # not unlink and symlink, which leave a moment without a site
         except BaseException:
@@ -206,34 +206,32 @@ class Releases:
         for path, file in chosen.files.items():
             if live is not None and path in live.files and live.files[path].sha256 == file.sha256:
                 continue
-            old_s = 0
-            with suppress(OSError):
-                old_s = int((live_folder / path).lstat().st_mtime)
-            mtime_s = max(now_s, old_s + 1)
+            old = disk.look(live_folder / path)
+            mtime_s = max(now_s, int(old.st_mtime) + 1) if old else now_s
             os.utime(chosen_folder / path, (mtime_s, mtime_s), follow_symlinks=False)
         disk.flush(chosen_folder, chosen.files)
 
     def _check_place(self) -> None:
-        check_place(self._state, self._out)
-        check_one_disk(self._state, self._shelf.folders)
-        check_one_disk(self._state, self._shelf.manifests)
-        if self._out.is_symlink():
-            if self._shelf.number_behind(self._out) is None:
-                raise foreign(f"{self._out.name} is a link to somewhere else: {self._out.readlink()}", self._out)
-        elif self._out.is_dir():
-            with disk_errors("the output folder cannot be read", self._out):
-                names = os.listdir(self._out)
-            if names:
-                raise foreign("the output folder holds files that velobuild did not publish", self._out, names)
-        elif self._out.exists():
-            raise foreign(f"{self._out.name} is a file", self._out)
+        with disk_errors("the output folder cannot be looked at", self._out):
+            check_place(self._state, self._out)
+            check_one_disk(self._state, self._shelf.folders)
+            check_one_disk(self._state, self._shelf.manifests)
+            if disk.is_link(self._out):
+                if self._shelf.number_behind(self._out) is None:
+                    raise foreign(f"{self._out.name} is a link to somewhere else: {self._out.readlink()}", self._out)
+            elif disk.is_folder(self._out):
+                if names := os.listdir(self._out):
+                    raise foreign("the output folder holds files that velobuild did not publish", self._out, names)
+            elif disk.look(self._out):
+                raise foreign(f"{self._out.name} is a file", self._out)
 
     def _check_space(self) -> None:
         live = self.live()
         if live is None:
             return
         pages_bytes = sum(file.size_bytes for file in live.files.values() if file.phase is not Phase.ASSETS)
-        disk_now = os.statvfs(self._shelf.folders)
+        with disk_errors("the free space cannot be told", self._shelf.folders):
+            disk_now = os.statvfs(self._shelf.folders)
         free_bytes = disk_now.f_bavail * disk_now.f_frsize
         if free_bytes < 2 * pages_bytes:
             raise OutputError(

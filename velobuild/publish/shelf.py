@@ -49,16 +49,23 @@ class Shelf:
 
     def live_number(self) -> int | None:
         number = self.number_behind(self._out)
-        return number if number is not None and self.folder(number).is_dir() else None
+        with disk_errors("the live release cannot be looked at", self._out):
+            return number if number is not None and disk.is_folder(self.folder(number)) else None
 
     def number_behind(self, link: Path) -> int | None:
-        """The release that a link names, whether or not it exists; None if it leads elsewhere, or is no link."""
-        try:
-            target = Path(os.path.realpath(link.parent)) / link.readlink()
-        except OSError:
-            return None
-        ours = os.path.realpath(target.parent) == os.path.realpath(self.folders)
-        return _number(target.name) if ours else None
+        """The release that a link names, whether or not it exists; None if it leads elsewhere, or is no link.
+
+        Raises OutputError if that cannot be told: a live release taken for none would be pruned.
+        """
+        with disk_errors("the output link cannot be read", link):
+            if not disk.is_link(link):
+                return None
+            target = link.parent / link.readlink()  # its `..` are the kernel's to follow: the parent may be a link
+            try:
+                ours = target.parent.samefile(self.folders)
+            except (FileNotFoundError, NotADirectoryError):  # dangling, for .velobuild was removed: still ours
+                ours = os.path.realpath(target.parent) == os.path.realpath(self.folders)
+            return _number(target.name) if ours else None
 
     def live(self) -> Manifest | None:
         """None too where the manifest cannot be trusted."""
@@ -154,7 +161,7 @@ class Shelf:
     def _remove_temporary(self) -> None:
         for folder in (self.folders, self.manifests):
             for left in folder.glob(f"{TEMPORARY}*"):
-                shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+                shutil.rmtree(left) if disk.is_folder(left) else left.unlink()
         self.record.with_name(f"{TEMPORARY}{self.record.name}").unlink(missing_ok=True)
         prefix = self.link_prefix()
         with suppress(FileNotFoundError):

@@ -229,7 +229,7 @@ class Staging:
         it would set that of every release which links the same inode."""
         ours = self.folder.parent.parent  # .velobuild
         is_ours = source.resolve().is_relative_to(ours.resolve())
-        if not is_ours or not self._home.shares_inodes or os.path.lexists(self._live_folder / path):
+        if not is_ours or not self._home.shares_inodes or disk.look(self._live_folder / path):
             return False
         linked: list[Identity | None] = []
         self._with_room(lambda: linked.append(disk.link_file(source.parent, source.name, self.folder, path)))
@@ -245,8 +245,8 @@ class Staging:
         return True
 
     def _create(self, path: str, chunks: Callable[[], Iterator[bytes] | list[bytes]]) -> None:
-        mtime_s = self._mtime_s(path)
         with disk_errors("a file could not be written", path):
+            mtime_s = self._mtime_s(path)
             self._with_room(lambda: disk.create_file(self.folder, path, chunks(), mtime_s=mtime_s))
 
     @staticmethod
@@ -260,11 +260,8 @@ class Staging:
         Web servers answer 304 from mtime and size; equal ones would keep the old page in every browser's cache.
         """
         now_s = int(self._now.timestamp())
-        try:
-            old_s = int((self._live_folder / path).lstat().st_mtime)
-        except OSError:
-            return now_s
-        return max(now_s, old_s + 1)
+        old = disk.look(self._live_folder / path)
+        return max(now_s, int(old.st_mtime) + 1) if old else now_s
 
     def _with_room(self, attempt: Callable[[], None]) -> None:
         try:

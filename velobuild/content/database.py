@@ -13,16 +13,20 @@ from velobuild.model.ports import Warn
 
 FILE_NAME = "site.db"
 SCHEMA_VERSION = 1
+PATIENCE_S = 30.0
 Connection = sqlite3.Connection
 """An open database, as the layers above pass it on: sqlite3 itself is this package's business."""
 DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
 SCHEMA = Path(__file__).with_name("schema.sql")
 
 
-def connect(file: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection in autocommit mode with the pragmas that every user of the file needs."""
+def connect(file: Path, *, read_only: bool = False, patience_s: float = PATIENCE_S) -> sqlite3.Connection:
+    """A connection in autocommit mode with the pragmas that every user of the file needs.
+
+    Waits up to `patience_s` seconds for another program that has the file locked.
+    """
     uri = f"{file.absolute().as_uri()}{'?mode=ro' if read_only else ''}"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=patience_s)
     try:
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA mmap_size = 268435456")
@@ -36,7 +40,7 @@ def connect(file: Path, *, read_only: bool = False) -> sqlite3.Connection:
     return connection
 
 
-def open_database(state: Path, *, warn: Warn) -> sqlite3.Connection:
+def open_database(state: Path, *, warn: Warn, patience_s: float = PATIENCE_S) -> sqlite3.Connection:
     """The site's database, created if absent.
 
     A damaged or older file is set aside with a warning and begun anew: all of it can be fetched again.
@@ -46,13 +50,13 @@ def open_database(state: Path, *, warn: Warn) -> sqlite3.Connection:
     file = state / FILE_NAME
     try:
         state.mkdir(parents=True, exist_ok=True)
-        return _open(file)
+        return _open(file, patience_s)
     except sqlite3.DatabaseError as error:
         if not _is_damage(error):
             raise _refusal(error, file) from error
         try:
             aside = _set_aside(file)
-            opened = _open(file)
+            opened = _open(file, patience_s)
         except (OSError, sqlite3.DatabaseError) as second:
             raise _refusal(second, file) from second
         warn(
@@ -92,8 +96,8 @@ def _refusal(error: Exception, file: Path | None = None) -> OutputError:
     return OutputError(f"the local database could not be written: {error}", code="VB6002", where=where, hint=hint)
 
 
-def _open(file: Path) -> sqlite3.Connection:
-    connection = connect(file)
+def _open(file: Path, patience_s: float) -> sqlite3.Connection:
+    connection = connect(file, patience_s=patience_s)
     try:
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if version > SCHEMA_VERSION:

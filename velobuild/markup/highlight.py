@@ -82,14 +82,32 @@ def _lexer(language: str) -> Lexer | None:
 
 
 def stylesheet(light: str = "default", dark: str = "github-dark") -> str:
-    """CSS for `.highlight` in two Pygments styles, the second where the reader prefers a dark scheme.
+    """CSS for `.highlight` in two Pygments styles: the second's colours where the page's `color-scheme` is dark.
 
     Every colour is moved, if it must be, until it has a contrast of 4.5 : 1 against its background. The same two
     names always give the same text. Raises: ValueError, if Pygments knows no style of that name.
     """
-    dark_rules = "\n".join("  " + line for line in _rules(_style(dark)))
-    day = "\n".join(_rules(_style(light)))
-    return f"{day}\n@media (prefers-color-scheme: dark) {{\n{dark_rules}\n}}\n"
+    from pygments.token import STANDARD_TYPES
+
+    day, night = _style(light), _style(dark)
+    # `light-dark()` and no media query: a page that is set to one scheme must not get the other's code.
+    by_day, by_night = _ground(day), _ground(night)
+    rules = [f".highlight {{ background: {_both(by_day, by_night)}; color: {_both(_base(day), _base(night))}; }}"]
+    for token, name in sorted(STANDARD_TYPES.items(), key=lambda item: item[1]):
+        if not name:
+            continue
+        # No function picks a weight by scheme, so bold and italic are the light style's in both.
+        look = day.style_for_token(token)
+        parts = [f"color: {_both(_colour(day, token), _colour(night, token))}"]
+        parts += ["font-weight: bold"] * bool(look["bold"])
+        parts += ["font-style: italic"] * bool(look["italic"])
+        parts += ["text-decoration: underline"] * bool(look["underline"])
+        rules.append(f".highlight .{name} {{ {'; '.join(parts)}; }}")
+    return "\n".join(rules) + "\n"
+
+
+def _both(light: str, dark: str) -> str:
+    return f"light-dark(#{light}, #{dark})"
 
 
 def _style(name: str) -> type[Style]:
@@ -102,25 +120,21 @@ def _style(name: str) -> type[Style]:
         raise ValueError(f"Pygments has no style called {name!r}") from error
 
 
-def _rules(style: type[Style]) -> list[str]:
-    from pygments.token import STANDARD_TYPES, Token
+def _ground(style: type[Style]) -> str:
+    return _hex(style.background_color) or "ffffff"
 
-    ground = _hex(style.background_color) or "ffffff"
-    base = style.style_for_token(Token)["color"] or ("000000" if _luminance(ground) > 0.2 else "ffffff")
-    text = readable(base, ground)
-    rules = [f".highlight {{ background: #{ground}; color: #{text}; }}"]
-    for token, name in sorted(STANDARD_TYPES.items(), key=lambda item: item[1]):
-        look = style.style_for_token(token)
-        if not name:
-            continue
-        # Always a colour, also the plain one: the dark rules must be able to undo every light rule.
-        parts = [f"color: #{readable(look['color'] or base, ground)}"]
-        parts.append(f"font-weight: {'bold' if look['bold'] else 'normal'}")
-        parts.append(f"font-style: {'italic' if look['italic'] else 'normal'}")
-        if look["underline"]:
-            parts.append("text-decoration: underline")
-        rules.append(f".highlight .{name} {{ {'; '.join(parts)}; }}")
-    return rules
+
+def _base(style: type[Style]) -> str:
+    """The colour of code that is nothing in particular, readable."""
+    from pygments.token import Token
+
+    ground = _ground(style)
+    plain = "000000" if _luminance(ground) > 0.2 else "ffffff"
+    return readable(style.style_for_token(Token)["color"] or plain, ground)
+
+
+def _colour(style: type[Style], token: _TokenType) -> str:
+    return readable(style.style_for_token(token)["color"] or _base(style), _ground(style))
 
 
 def _hex(colour: str | None) -> str | None:

@@ -46,7 +46,7 @@ class Ref:
 class Resolved:
     """What stands in the page for a `Ref`. `alt` None keeps the body's own text.
 
-    `placeholder` shows a box with the alt text in the picture's size, of class `missing`.
+    `placeholder` shows a box of class `missing` in the picture's size, with the alt text.
     """
 
     url: str
@@ -122,10 +122,13 @@ def _picture(ref: Ref, answer: Resolved) -> str:
 
 def _placeholder(ref: Ref, alt: str, width: int | None, height: int | None) -> str:
     """A box where a picture is missing: as wide and high as the picture, with its text where it can be read."""
-    shape = f"; aspect-ratio: {width:d} / {height:d}" if width and height else ""
-    measure = f"; width: min(100%, {width:d}px)" if width else ""
+    # An empty drawing gives the box its size: a `style` would be refused by a page's Content-Security-Policy.
+    size = ""
+    if width and height:
+        box = f'width="{width:d}" height="{height:d}" viewBox="0 0 {width:d} {height:d}"'
+        size = f'<svg {box} aria-hidden="true"></svg>'
     shown = alt or ref.url.partition("?")[0].rstrip("/").rpartition("/")[2]
-    return f'<span class="missing" style="display: inline-block{measure}{shape}">{escape(shown, quote=False)}</span>'
+    return f'<span class="missing">{size}<span>{escape(shown, quote=False)}</span></span>'
 
 
 def encode(prepared: Prepared) -> bytes:

@@ -98,6 +98,9 @@ cli = LazyGroup(
 
 def main() -> int:
     """The entry point of the `velobuild` program."""
+    if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode:
+        # A locale of another encoding would name `日本語/index.html` differently, or not at all: begin again in UTF-8.
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - ourselves
     signal.signal(signal.SIGTERM, _terminated)
     variables = read_environment()
     if COMPLETE_VARIABLE in variables:

@@ -77,6 +77,8 @@ class SiteTest:
         self.ran = Ran(0, "", "")
         self.flags: tuple[str, ...] = ()
         self.variables = {"HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache"), "PATH": os.environ["PATH"]}
+        if "PYTHONPATH" in os.environ:  # else the command of its own would be another velobuild than this process's
+            self.variables["PYTHONPATH"] = os.environ["PYTHONPATH"]
         url = cms.url if isinstance(cms, Running) else cms.site
         self.sections: dict[str, dict[str, Any]] = {
             "site": {"base_url": "https://blog.example"},

@@ -20,10 +20,15 @@ STOP_S = 20
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A built site that answers at `url` (which ends in no slash). `folder` is the live release."""
+    """A built site that answers at `url` (which ends in no slash). `folder` is the live release.
+
+    `cms_url` and `tokens` are what the site was made with, and must not show.
+    """
 
     folder: Path
     url: str
+    cms_url: str
+    tokens: tuple[str, ...]
     warnings: tuple[Diagnostic, ...]
 
 
@@ -43,7 +48,8 @@ def example_site(target: Path, *, base_url: str = BASE_URL) -> Iterator[Served]:
     # The site needs its CMS no longer: whatever a page asked of it would be found as a failed request.
     demo.close()
     with serving(demo.loaded.root) as (url, _):
-        yield Served(demo.loaded.out.resolve(), url, tuple(warnings))
+        tokens = tuple(secret.reveal() for secret in demo.loaded.tokens)
+        yield Served(demo.loaded.out.resolve(), url, demo.running.url, tokens, tuple(warnings))
 
 
 @contextmanager

@@ -15,13 +15,13 @@ import pytest
 from velobuild.config.schema import UrlsConfig
 from velobuild.content.database import Connection, open_database
 from velobuild.content.permalinks import assign
+from velobuild.content.places import Reserved
 from velobuild.content.store import Store
 from velobuild.errors import Diagnostic
 from velobuild.model.entries import BodyFormat, ChangeSet, Collection, Delta, Entry, Post
 
 NOON = datetime(2026, 5, 3, 12, 0, tzinfo=UTC)
 LATER = NOON + timedelta(days=365)
-NOBODY: frozenset[str] = frozenset()
 
 
 def post(id: str, **changes: Any) -> Post:
@@ -52,7 +52,7 @@ def synced(store: Store, *posts: Post, version: str = "1", collection: Collectio
 def settled(
     connection: Connection, *, urls: UrlsConfig | None = None, as_of: datetime = LATER, **more: Any
 ) -> list[Diagnostic]:
-    options: dict[str, Any] = {"zone": UTC, "taken": NOBODY, **more}
+    options: dict[str, Any] = {"zone": UTC, "reserved": Reserved(), **more}
     return assign(connection, urls=urls or UrlsConfig(), as_of=as_of, **options)
 
 

@@ -10,6 +10,7 @@ import json
 import sqlite3
 import unicodedata
 from collections.abc import Collection as Sized
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from hashlib import blake2b
@@ -18,29 +19,12 @@ from urllib.parse import unquote
 from velobuild.config.schema import UrlsConfig
 from velobuild.content.codec import timestamp
 from velobuild.content.database import transaction
+from velobuild.content.places import SITE, Places, Reserved, file_of
 from velobuild.errors import Diagnostic
 from velobuild.model.entries import DEVICE_NAMES, SLUG_BYTES_MAX, cut_bytes, is_word_char, slugify
 
 SLUG_SIGNS = frozenset("-_.~+")
-# Names that the site itself needs, or that hosts give a meaning of their own.
-RESERVED = frozenset(
-    {
-        *(
-            "index",
-            "404",
-            "assets",
-            "media",
-            "tags",
-            "page",
-            "archive",
-            "feeds",
-            ".well-known",
-            "_headers",
-            "_redirects",
-        ),
-        *("feed.xml", "atom.xml", "rss.xml", "sitemap.xml", "robots.txt", "favicon.ico", "index.html", "404.html"),
-    }
-)
+NUMBERS_TRIED = 20
 PUBLIC = "SELECT id, slug, title, sort_at FROM post WHERE status = 'published' AND sort_at <= ? ORDER BY sort_at, id"
 CURRENT = "SELECT post_id, path, slug FROM permalink ORDER BY post_id"
 
@@ -61,50 +45,77 @@ class Permalink:
 def safe_slug(slug: str, id: str) -> str:
     """The slug as it can be published: NFC, one path segment, at most 200 bytes, a name on every system.
 
-    Raises UnsafeSlug for a path, a control character, or what decodes to one.
+    Where nothing of it can be used, the id stands in. Raises UnsafeSlug for a path, a control character, or what
+    decodes to one.
     """
+    return _portable(_usable(slug) or id_name(id), id)
+
+
+def _usable(slug: str) -> str:
+    """What of a slug can stand in an address; "" if nothing."""
     text = unicodedata.normalize("NFC", slug)
     decoded = unquote(unquote(text))
     if any(unicodedata.category(char) in {"Cc", "Cs"} or char in "/\\" for char in decoded):
         raise UnsafeSlug(slug)
-    if decoded.strip() in {".", ".."}:
+    if decoded.strip() == "..":
         raise UnsafeSlug(slug)
     text = text.strip(" .")
     good = text if text and _is_published_as_it_is(text) else slugify(text)
-    if not good:
-        return slugify(id) or blake2b(id.encode(), digest_size=8).hexdigest()
     if len(good.encode()) > SLUG_BYTES_MAX:
         mark = blake2b(good.encode(), digest_size=4).hexdigest()
         good = f"{cut_bytes(good, SLUG_BYTES_MAX - 9).rstrip('-.')}-{mark}"
-    return with_mark(good, id) if good.partition(".")[0].casefold() in DEVICE_NAMES else good
+    return good
 
 
 def _is_published_as_it_is(slug: str) -> bool:
     return is_word_char(slug[0]) and all(is_word_char(char) or char in SLUG_SIGNS for char in slug)
 
 
+def _portable(name: str, id: str) -> str:
+    if name.partition(".")[0].casefold() not in DEVICE_NAMES:
+        return name
+    # Windows looks at what stands before the first dot: con.html is the device as well.
+    return with_mark(name.replace(".", "-"), id)
+
+
+def id_name(id: str) -> str:
+    """An id as part of an address; never ""."""
+    name = slugify(id)
+    return name if name and name not in DEVICE_NAMES else f"{name}{'-' * bool(name)}{_hashed(id)}"
+
+
 def with_mark(slug: str, id: str) -> str:
-    """The slug with a mark that only this entry has."""
-    mark = slugify(id)[:6] or blake2b(id.encode(), digest_size=3).hexdigest()
-    return f"{cut_bytes(slug, SLUG_BYTES_MAX - 1 - len(mark.encode()))}-{mark}"
+    """The slug with a mark of its entry: the first six characters of its id."""
+    return _joined(slug, slugify(id)[:6].rstrip("-") or _hashed(id)[:6])
 
 
-def collision_key(path: str) -> str:
-    """Equal for paths that are one file on some file system: NFC and case-folded."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+def _joined(slug: str, mark: str) -> str:
+    return f"{cut_bytes(slug, SLUG_BYTES_MAX - 1 - len(mark.encode())).rstrip('-.')}-{mark}"
+
+
+def _hashed(id: str) -> str:
+    return blake2b(id.encode("utf-8", "replace"), digest_size=8).hexdigest()
+
+
+def _other_names(name: str, id: str) -> Iterator[str]:
+    """Names to try where another has the one that is wanted. Ids that are counted up begin alike, so a hash is next."""
+    yield with_mark(name, id)
+    for number in range(NUMBERS_TRIED):
+        yield _joined(name, _hashed(f"{id}{number or ''}"))
 
 
 def settle(
-    posts: list[tuple[str, str, str, str]], *, urls: UrlsConfig, zone: tzinfo, taken: Sized[str]
+    posts: Iterable[tuple[str, str, str, str]], *, urls: UrlsConfig, zone: tzinfo, reserved: Reserved
 ) -> tuple[list[Permalink], list[Diagnostic]]:
-    """One address a post, from (id, slug, title, sort_at) in the order of publication. `taken` holds collision keys."""
-    holders: dict[str, str] = {}
+    """One address a post, from (id, slug, title, sort_at) in any order: the earliest comes first."""
+    taken = reserved.places()
     places: list[Permalink] = []
     findings: list[Diagnostic] = []
-    for id, slug, title, sort_at in posts:
+    by_slug = "{slug}" in urls.post
+    for id, slug, title, sort_at in sorted(posts, key=lambda post: (post[3], post[0])):
         where = f"post “{title}” (id {id})"
         try:
-            name = safe_slug(slug, id)
+            usable = _usable(slug)
         except UnsafeSlug:
             findings.append(
                 Diagnostic(
@@ -115,45 +126,55 @@ def settle(
                 )
             )
             continue
-        if slug.strip() in {"", "."}:
+        if not usable and by_slug:
             findings.append(Diagnostic("VB3002", "the post has no usable slug; its id stands in", where=where))
-        path = place(urls.post, name, id, sort_at, zone)
-        key = collision_key(path)
-        if path.strip("/").split("/")[0].casefold() in RESERVED or key in taken:
-            findings.append(
-                Diagnostic(
-                    "VB3004", f"the address {path} is needed by the site itself; a suffix was added", where=where
-                )
-            )
-            name = with_mark(name, id)
-        elif key in holders:
-            findings.append(
-                Diagnostic(
-                    "VB3003",
-                    f"the address {path} belongs to {holders[key]}; a suffix was added",
-                    where=where,
-                    hint="change one of the two slugs in the CMS",
-                )
-            )
-            name = with_mark(name, id)
-        path = place(urls.post, name, id, sort_at, zone)
-        number = 2
-        while (key := collision_key(path)) in holders or key in taken:
-            path = place(urls.post, f"{name}-{number}", id, sort_at, zone)
-            number += 1
-        holders[key] = where
-        places.append(Permalink(id, path, name))
+        name = _portable(usable or id_name(id), id) if by_slug else id_name(id)
+        wanted = place(urls.post, name, id, sort_at, zone)
+        rival = None if wanted in reserved else taken.rival(file_of(wanted))
+        found = Permalink(id, wanted, name)
+        if wanted in reserved or rival is not None:
+            free = _free(urls.post, found, sort_at, zone, reserved, taken)
+            findings.append(_moved(wanted, rival, where, left_out=free is None))
+            if free is None:
+                continue
+            found = free
+        taken.take(file_of(found.path), where)
+        places.append(found)
     return places, findings
 
 
-def place(pattern: str, slug: str, id: str, sort_at: str, zone: tzinfo) -> str:
-    """The pattern of `[urls] post`, filled in. Dates are those of the site's own zone."""
+def _free(
+    pattern: str, wanted: Permalink, sort_at: str, zone: tzinfo, reserved: Reserved, taken: Places
+) -> Permalink | None:
+    """The first free place under another name; None where the pattern allows none."""
+    for name in _other_names(wanted.slug, wanted.post_id):
+        path = place(pattern, name, wanted.post_id, sort_at, zone)
+        if path not in reserved and taken.rival(file_of(path)) is None:
+            return Permalink(wanted.post_id, path, name)
+    return None
+
+
+def _moved(path: str, rival: str | None, where: str, *, left_out: bool) -> Diagnostic:
+    fate = "the post was left out" if left_out else "a suffix was added"
+    if rival is None or rival == SITE:
+        hint = "change the post's slug, or [urls], [taxonomies] or the page that wants the address"
+        return Diagnostic("VB3004", f"the address {path} is needed by the site itself; {fate}", where, hint)
+    hint = "change one of the two slugs in the CMS"
+    return Diagnostic("VB3003", f"the address {path} belongs to {rival}; {fate}", where, hint)
+
+
+def place(pattern: str, name: str, id: str, sort_at: str, zone: tzinfo) -> str:
+    """The pattern of `[urls] post`, filled in, in NFC. Dates are those of the site's own zone.
+
+    `name` stands for the slug, or for the id in a pattern without one.
+    """
     path = pattern
     if "{year}" in pattern or "{month}" in pattern or "{day}" in pattern:
         at = datetime.fromisoformat(sort_at).astimezone(zone)
         path = path.replace("{year}", f"{at.year:04d}").replace("{month}", f"{at.month:02d}")
         path = path.replace("{day}", f"{at.day:02d}")
-    return path.replace("{id}", slugify(id)).replace("{slug}", slug)
+    path = path.replace("{id}", id_name(id) if "{slug}" in pattern else name).replace("{slug}", name)
+    return unicodedata.normalize("NFC", path)
 
 
 def assign(
@@ -162,12 +183,12 @@ def assign(
     urls: UrlsConfig,
     zone: tzinfo,
     as_of: datetime,
-    taken: Sized[str],
+    reserved: Reserved,
     without: Sized[str] = frozenset(),
 ) -> list[Diagnostic]:
     """Settle every public post's address and remember the addresses that were left. Posts in `without` get none."""
     posts = [row for row in connection.execute(PUBLIC, (timestamp(as_of),)) if row[0] not in without]
-    places, findings = settle(posts, urls=urls, zone=zone, taken=taken)
+    places, findings = settle(posts, urls=urls, zone=zone, reserved=reserved)
     before = {post_id: (path, slug) for post_id, path, slug in connection.execute(CURRENT)}
     after = {one.post_id: (one.path, one.slug) for one in places}
     if before != after:

@@ -16,6 +16,10 @@ FROM = {
     "tag": "tag AS p JOIN permalink AS l ON l.post_id = p.post_id",
 }
 PLACE_OF = "SELECT sort_at, title FROM post WHERE id = ?"
+DUE_TAGS = (
+    "SELECT tag, name, count(*) FROM tag JOIN post ON post.id = post_id WHERE status = 'published' "
+    "AND post.sort_at <= ? GROUP BY tag, name ORDER BY tag, name"
+)
 UTC_YEARS = "SELECT DISTINCT substr(sort_at, 1, 4) FROM post JOIN permalink ON post_id = id"
 
 
@@ -104,6 +108,10 @@ class PostQueries:
                 "GROUP BY tag, name ORDER BY tag, name"
             )
         )
+
+    def due_tags(self, as_of: datetime) -> list[tuple[str, str, int]]:
+        """The same of every post that is due at `as_of`, whether it has an address by now or not."""
+        return list(self._connection.execute(DUE_TAGS, (timestamp(as_of),)))
 
     def years(self) -> list[tuple[int, int]]:
         """(year, posts), newest first."""

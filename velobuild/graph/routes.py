@@ -6,21 +6,44 @@ newest, one to two pages' worth. So a new post changes the newest page alone.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 
-from velobuild.content.permalinks import collision_key
-from velobuild.graph.reader import Reader
-from velobuild.graph.site import file_of
+from velobuild.content.places import SITE, Places, Reserved, file_of
+from velobuild.graph.reader import Reader, path_of, plain_path
 from velobuild.graph.views import Pager
 from velobuild.model.keys import Query
 from velobuild.model.outputs import Target
 
+# Files of fixed names, and names to which hosts give a meaning of their own.
+FILES = ("index.html", "404.html", "feed.xml", "atom.xml", "sitemap.xml", "robots.txt")
+NAMES = frozenset({"index", "404", "assets", "media", "feeds", ".well-known", "_headers", "_redirects"})
+# Addresses that are asked of every site: a post must not answer, whatever its pattern.
+NAMES |= frozenset({*FILES, "rss.xml", "favicon.ico", "page"})
 
-def fixed_keys(reader: Reader) -> frozenset[str]:
-    """Collision keys of the addresses that no post may take: local pages and redirects."""
-    paths = [f"/{page.path}/" for page in reader.pages]
-    paths += [redirect.source for redirect in reader.site.config.redirects]
-    return frozenset(collision_key(path) for path in paths)
+
+def reserved(reader: Reader) -> Reserved:
+    """What no post may take. The same before and after the posts have got their addresses."""
+    config = reader.site.config
+    tags, pages = reader.taxonomy, config.pagination.path.lstrip("/")
+    lists = [path for path in (config.urls.year, tags.path) if path]
+    single = [path for path in (config.urls.archive, tags.index) if path]
+    paths = single + [path_of(page) for page in reader.pages]
+    paths += [plain_path(redirect.source) for redirect in config.redirects]
+    terms = [reader.tag_path(term.slug) for term in reader.reserved_terms()]
+    feeds = [f"{_folder(path)}/feed.xml".lstrip("/") for path in terms]
+    return Reserved(
+        files=(*FILES, *own_files(reader), *map(file_of, (*paths, *terms)), *feeds),
+        names=NAMES,
+        patterns=(*single, *lists, *(f"{_folder(path)}/{pages}" for path in ("/", *lists))),
+    )
+
+
+def own_files(reader: Reader) -> list[str]:
+    """The site's own static files, which are published under their own names."""
+    place = reader.site.root / "static"
+    found = (file.relative_to(place) for file in place.rglob("*") if file.is_file())
+    return sorted(unicodedata.normalize("NFC", name.as_posix()) for name in found)
 
 
 def expand(reader: Reader, former: Sequence[tuple[str, str]] = ()) -> list[Target]:
@@ -32,11 +55,11 @@ def expand(reader: Reader, former: Sequence[tuple[str, str]] = ()) -> list[Targe
     targets += _list(reader, "home", "/", ids, config.pagination.size, {}, ("home.html", "list.html"))
     tags = reader.taxonomy
     for term in reader.tags:
-        path = tags.path.replace("{slug}", term.slug)
+        path = reader.tag_path(term.slug)
         term_ids = reader.ids(Query(where=(("tag", term.key),)))
         targets += _list(reader, "tag", path, term_ids, tags.paginate, {"tag": term.key}, ("tag.html", "tag.html"))
         if tags.feed and config.feeds.rss:
-            feed = f"{path.rstrip('/')}/feed.xml"
+            feed = f"{_folder(path)}/feed.xml"
             targets.append(_target(reader, "feed", feed, "rss", {"tag": term.key}))
     if tags.index:
         targets.append(_page(reader, "tags", tags.index, {}, "tags.html"))
@@ -44,14 +67,13 @@ def expand(reader: Reader, former: Sequence[tuple[str, str]] = ()) -> list[Targe
         targets.append(_page(reader, "archive", config.urls.archive, {}, "archive.html"))
     if config.urls.year:
         for year in reader.years:
-            path = config.urls.year.replace("{year}", str(year.year))
+            path = reader.year_path(year.year)
             year_ids = reader.ids(Query(where=(("year", str(year.year)),)))
             params = {"year": year.year}
             targets += _list(reader, "year", path, year_ids, config.pagination.size, params, ("year.html", "year.html"))
     for number, page in enumerate(reader.pages):
-        targets.append(_page(reader, "page", f"/{page.path}/", {"page": number}, page.template or "page.html"))
+        targets.append(_page(reader, "page", path_of(page), {"page": number}, page.template or "page.html"))
     targets.append(_page(reader, "404", "/404.html", {}, "404.html"))
-    targets += _redirects(reader, former, taken={target.path for target in targets})
     if config.feeds.rss:
         targets.append(_target(reader, "feed", "/feed.xml", "rss", {}))
     if config.feeds.atom:
@@ -60,7 +82,7 @@ def expand(reader: Reader, former: Sequence[tuple[str, str]] = ()) -> list[Targe
         targets.append(_target(reader, "sitemap", "/sitemap.xml", "sitemap", {}))
     if config.seo.robots:
         targets.append(_target(reader, "robots", "/robots.txt", "robots", {}))
-    return targets
+    return targets + list(_redirects(reader, former, [target.path for target in targets]))
 
 
 def _list(
@@ -96,19 +118,29 @@ def _list(
 def _page_path(reader: Reader, path: str, number: int, total: int) -> str:
     if number == total:
         return path
-    return f"{path.rstrip('/')}/{reader.site.config.pagination.path.replace('{number}', str(number))}"
+    pattern = reader.site.config.pagination.path.lstrip("/")
+    return f"{_folder(path)}/{pattern.replace('{number}', str(number))}"
 
 
-def _redirects(reader: Reader, former: Sequence[tuple[str, str]], *, taken: set[str]) -> Iterator[Target]:
-    """Configured redirects, then those of posts that moved; a page that is there now wins over either."""
+def _folder(path: str) -> str:
+    """Where the further files of a list lie: a file such as `/tags/tea.html` has its folder beside it."""
+    stem, dot, ending = path.rpartition(".")
+    return stem if dot and ending.lower() in {"html", "htm"} else path.rstrip("/")
+
+
+def _redirects(reader: Reader, former: Sequence[tuple[str, str]], files: Sequence[str]) -> Iterator[Target]:
+    """Configured redirects, then those of posts that moved; a file that is there now wins over either."""
     config = reader.site.config
-    rows = [(redirect.source, redirect.target) for redirect in config.redirects]
+    rows = [(plain_path(redirect.source), redirect.target) for redirect in config.redirects]
     if config.urls.redirects_from_old_slugs:
         rows += former
+    taken = Places()
+    for file in (*files, *own_files(reader)):
+        taken.take(file, SITE)
     for source, target in rows:
-        file = file_of(source)
-        if file not in taken:
-            taken.add(file)
+        # Where case does not count, a redirect from /Tea/ would replace the page /tea/ that it leads to.
+        if taken.rival(file_of(source)) is None:
+            taken.take(file_of(source), SITE)
             to = reader.site.url_of(target) if target.startswith("/") and not target.startswith("//") else target
             yield _page(reader, "redirect", source, {"target_url": to}, "redirect.html")
 
@@ -118,4 +150,4 @@ def _page(reader: Reader, route: str, path: str, params: dict[str, object], temp
 
 
 def _target(reader: Reader, route: str, path: str, renderer: str, params: dict[str, object]) -> Target:
-    return Target(file_of(path), reader.site.url_of(path), route, renderer, None, params)
+    return Target(path.lstrip("/"), reader.site.url_of(path), route, renderer, None, params)

@@ -79,11 +79,3 @@ class Site:
             return url
         parts = urlsplit(self.base_url)
         return f"{parts.scheme}://{parts.netloc}{url}"
-
-
-def file_of(path: str) -> str:
-    """The file, relative to the site's root, that a host serves at a path: `/tea/` → `tea/index.html`."""
-    relative = path.lstrip("/")
-    if not relative or relative.endswith("/"):
-        return relative + "index.html"
-    return relative if "." in relative.rpartition("/")[2] else relative + "/index.html"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from markupsafe import Markup
 
+from velobuild.content.codec import published_at
 from velobuild.markup.prepare import Heading, prepare_comment
 from velobuild.model.entries import Page, Post
 from velobuild.model.keys import Query
@@ -83,13 +84,17 @@ class Pager:
 class PostView:
     """A public post. Compared by id."""
 
-    def __init__(self, reader: Reader, post: Post, path: str) -> None:
+    def __init__(self, reader: Reader, post: Post, *, path: str, slug: str) -> None:
         self._reader = reader
         self._post = post
         self._path = path
         self.id = post.id
         self.title = post.title
-        self.slug = path.rstrip("/").rpartition("/")[2]
+        self.slug = slug
+
+    def __repr__(self) -> str:
+        # A template that prints a post by mistake must not print where it lies in memory: no two builds would agree.
+        return f"<post {self.id}>"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PostView) and other.id == self.id
@@ -107,7 +112,7 @@ class PostView:
 
     @cached_property
     def published(self) -> datetime | None:
-        at = self._reader.published_at(self._post)
+        at = published_at(self._post)
         return None if at is None else at.astimezone(self._reader.site.zone)
 
     @cached_property
@@ -212,7 +217,10 @@ class LocalView:
         self._page = page
         self.title = page.title
         self.description = page.description
-        self.url = reader.site.url_of(f"/{page.path}/" if page.path else "/")
+        self.url = reader.page_url(page)
+
+    def __repr__(self) -> str:
+        return f"<page {self._page.path}>"
 
     @cached_property
     def _prepared(self) -> Any:
@@ -239,11 +247,14 @@ class PostList:
         self._reader = reader
         self._query = query or Query()
 
+    def __repr__(self) -> str:
+        return "<a selection of posts>"
+
     def where(self, *, tag: str | TermView | None = None, year: int | None = None) -> PostList:
-        """The posts that also carry the tag, or that were published in the year."""
+        """The posts that also carry the tag (its slug or its name), or that were published in the year."""
         where = self._query.where
         if tag is not None:
-            where += (("tag", tag.key if isinstance(tag, TermView) else tag.casefold()),)
+            where += (("tag", tag.key if isinstance(tag, TermView) else self._reader.tag_named(tag)),)
         if year is not None:
             where += (("year", str(year)),)
         return PostList(self._reader, replace(self._query, where=where))

@@ -9,7 +9,7 @@ from velobuild.content.database import Connection
 from velobuild.content.permalinks import assign, former_paths
 from velobuild.errors import ContentProblem, Diagnostic, Severity
 from velobuild.graph.reader import Reader
-from velobuild.graph.routes import expand, fixed_keys
+from velobuild.graph.routes import expand, reserved
 from velobuild.graph.site import Site
 from velobuild.media.needed import needed, open_library
 from velobuild.model.outputs import Phase, Target
@@ -29,13 +29,12 @@ class Made:
 
 
 def settle(run: Run, connection: Connection, site: Site, without: frozenset[str]) -> list[Diagnostic]:
-    reader = Reader(connection, site)
     return assign(
         connection,
         urls=site.config.urls,
         zone=site.zone,
         as_of=site.as_of,
-        taken=fixed_keys(reader),
+        reserved=reserved(Reader(connection, site)),
         without=without,
     )
 

@@ -1,0 +1,152 @@
+"""Where the addresses in bodies lead on the published site."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Protocol
+from urllib.parse import quote, unquote, urlsplit
+
+from velobuild.content.assets import AssetTable
+from velobuild.content.database import Connection
+from velobuild.errors import Diagnostic
+from velobuild.graph.site import Site
+from velobuild.markup.prepare import Ref, Resolved, body_id
+from velobuild.markup.urls import absolute, origin
+from velobuild.model.entries import Media
+
+LINKS_KEPT = 5_000
+FRAGMENT_CHARS = "/~!$&'()*+,;=:@?-._"
+AT_PATH = "SELECT 1 FROM permalink WHERE path = ?"
+FORMER = "SELECT permalink.path FROM former_path JOIN permalink USING (post_id) WHERE former_path.path = ?"
+BY_SLUG = (
+    "SELECT permalink.path FROM permalink JOIN post ON post.id = post_id "
+    "WHERE permalink.slug = ?1 OR post.slug = ?1 ORDER BY permalink.slug <> ?1, post_id LIMIT 1"
+)
+
+
+class Known(Protocol):
+    """What links can lead to besides posts."""
+
+    @property
+    def media_by_url(self) -> Mapping[str, Media]:
+        """The CMS's media records, by the address as it is written and by the full one."""
+        ...
+
+    @property
+    def fixed_paths(self) -> frozenset[str]:
+        """Every path of the site that is no post's."""
+        ...
+
+
+class Linking:
+    """Answers for one revision. `warnings` gets a finding for each place from which a link leads nowhere, once."""
+
+    def __init__(self, connection: Connection, site: Site, known: Known, warnings: list[Diagnostic]) -> None:
+        self._connection = connection
+        self._site = site
+        self._known = known
+        self._assets = AssetTable(connection)
+        self._warnings = warnings
+        self._warned: set[tuple[str, str]] = set()
+        self._links: dict[str, tuple[Resolved, bool]] = {}
+
+    def resolve(self, ref: Ref, where: str) -> Resolved | None:
+        """What stands in the page for an address in a body; None to drop it. `where` names the body for findings."""
+        if ref.kind != "link":
+            return self._file(ref)
+        if ref.url not in self._links:
+            if len(self._links) >= LINKS_KEPT:
+                self._links.clear()
+            self._links[ref.url] = self._link(ref.url)
+        answer, found = self._links[ref.url]
+        # Each body is named, whichever is rendered first: else the findings would depend on the number of workers.
+        if not found and (ref.url, where) not in self._warned:
+            self._warned.add((ref.url, where))
+            self._warnings.append(_dead_link(ref.url, where))
+        return answer
+
+    @cached_property
+    def _fetched_origins(self) -> frozenset[str | None]:
+        """Origins whose files are copied into the site, so that a missing one is a gap and not somebody else's."""
+        site = self._site
+        urls = [site.cms_url, *(absolute(media.url, site.cms_url) for media in self._known.media_by_url.values())]
+        hosts = [f"https://{host}" for host in site.config.source.media_hosts]
+        return frozenset(origin(url) for url in (*urls, *hosts) if url)
+
+    def _file(self, ref: Ref) -> Resolved | None:
+        address, mark, fragment = ref.url.partition("#")
+        asset = self._assets.get(address)
+        record = self._known.media_by_url.get(address)
+        alt = ref.alt or (record.alt if record else None)
+        if asset is not None:
+            url = self._site.url_of(f"/{asset.path}")
+            return Resolved(url + mark + fragment, asset.width_px, asset.height_px, alt)
+        if "//" not in address:  # A file of the site's own `static` folder, from its root or beside the page.
+            url = self._site.url_of(ref.url) if address.startswith("/") else ref.url
+            return Resolved(url, ref.width_px, ref.height_px, alt)
+        if origin(address) in self._fetched_origins:
+            width = ref.width_px or (record.width_px if record else None)
+            height = ref.height_px or (record.height_px if record else None)
+            return Resolved(ref.url, width, height, alt, placeholder=True) if ref.kind == "image" else None
+        if self._site.config.source.external_media == "drop":
+            return None
+        return Resolved(ref.url, ref.width_px, ref.height_px, alt)
+
+    def _link(self, url: str) -> tuple[Resolved, bool]:
+        """(what stands in the page, whether it leads somewhere)."""
+        site = self._site
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # `https://[half` is no address, yet browsers make a link of it.
+            return Resolved(url), True
+        at = origin(url)
+        if parts.netloc and at not in site.own_origins:
+            return Resolved(url), True
+        address, mark, fragment = url.partition("#")
+        asset = self._assets.get(address)
+        if asset is not None:
+            return Resolved(site.url_of(f"/{asset.path}") + mark + fragment), True
+        path = unicodedata.normalize("NFC", unquote(parts.path)) or "/"
+        if parts.netloc and site.prefix:
+            if f"{path}/".startswith(f"{site.prefix}/"):
+                path = path.removeprefix(site.prefix) or "/"
+            elif at != origin(site.cms_url or ""):  # Something else on the host of a site that has but a folder there.
+                return Resolved(url), True
+        if not path.startswith("/"):
+            return Resolved(url), True
+        found = self._local_path(path)
+        if found is not None:
+            return Resolved(site.url_of(found) + self._own_rest(parts.query, parts.fragment)), True
+        rest = (f"?{parts.query}" if parts.query else "") + (f"#{parts.fragment}" if parts.fragment else "")
+        return Resolved(url if parts.netloc else site.url_of(path) + rest), False
+
+    def _own_rest(self, query: str, fragment: str) -> str:
+        """Query and fragment of a link to a page of ours, where the sanitizer has renamed every id."""
+        if fragment and self._site.config.content.html != "trusted":
+            fragment = quote(body_id(unquote(fragment)), safe=FRAGMENT_CHARS)
+        return (f"?{query}" if query else "") + (f"#{fragment}" if fragment else "")
+
+    def _local_path(self, path: str) -> str | None:
+        """The site's own path for one that a body links to: exact, with its slash, moved, or by its slug."""
+        ways = (path, path.rstrip("/") + "/")
+        for way in ways:
+            if way in self._known.fixed_paths or self._connection.execute(AT_PATH, (way,)).fetchone():
+                return way
+        for way in ways:
+            moved = self._connection.execute(FORMER, (way,)).fetchone()
+            if moved is not None:
+                return str(moved[0])
+        slug = path.rstrip("/").rpartition("/")[2]
+        row = self._connection.execute(BY_SLUG, (slug,)).fetchone()
+        return None if row is None or not slug else str(row[0])
+
+
+def _dead_link(url: str, where: str) -> Diagnostic:
+    return Diagnostic(
+        "VB3006",
+        f"the link {urlsplit(url).path or '/'} leads to no page of the site",
+        where=where,
+        hint="correct the link in the CMS, or add a [[redirects]] entry",
+    )

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -107,12 +107,14 @@ def render_all(job: RenderJob, *, jobs: int) -> Iterator[Rendered]:
 
     def chunk(start: int) -> Rendered:
         if not rendering:
-            rendering.append(
-                Rendering(Reader(connect(job.site.state / FILE_NAME, read_only=True), job.site), job.theme)
-            )
+            connection = connect(job.site.state / FILE_NAME, read_only=True)
+            opened.callback(connection.close)
+            rendering.append(Rendering(Reader(connection, job.site), job.theme))
         return _render(job, rendering[0], job.targets[start : start + CHUNK])
 
-    return _spread(chunk, len(job.targets), worker_count(jobs, len(job.targets)))
+    # A reader that is left open keeps SQLite from folding the write-ahead log into the file when the build ends.
+    with ExitStack() as opened:
+        yield from _spread(chunk, len(job.targets), worker_count(jobs, len(job.targets)))
 
 
 def _render(job: RenderJob, rendering: Rendering, targets: Sequence[Target]) -> Rendered:

@@ -20,6 +20,7 @@ from velobuild.markup.prepare import (
     prepare,
     prepare_comment,
     recipe,
+    with_fragments_at,
 )
 from velobuild.model.entries import BodyFormat, slugify
 
@@ -101,6 +102,20 @@ def test_a_missing_picture_leaves_a_box_of_its_size_with_its_text() -> None:
     assert "style=" not in html
     unnamed = final('<img src="/media/pot.png?x=1">', resolve=lambda ref: Resolved("", placeholder=True))
     assert unnamed == '<span class="missing"><span>pot.png</span></span>'
+
+
+def test_links_within_a_page_lead_to_it_from_elsewhere_and_text_that_looks_like_one_stays() -> None:
+    body = (
+        '<p id="x">See <a class="q" title="a > b" href="#x">this</a>, &lt;a href="#x"&gt;, href="#x",'
+        ' <a href="/y#x">y</a></p>'
+    )
+    html = with_fragments_at(final(body), "https://blog.example/soup/?a&b")
+    tree = LexborHTMLParser(html, is_fragment=True)
+    assert [node.attributes["href"] for node in tree.css("a")] == [
+        "https://blog.example/soup/?a&b#c-x",
+        "https://cms.example/y#x",
+    ]
+    assert '<a href="#x">, href="#x",' in tree.css_first("p").text()  # type: ignore[union-attr]
 
 
 def test_a_picture_that_cannot_be_shown_is_reported() -> None:

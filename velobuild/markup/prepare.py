@@ -23,7 +23,7 @@ from velobuild.markup import sanitize
 from velobuild.markup.bounds import bounded
 from velobuild.markup.headings import Heading, outline
 from velobuild.markup.links import Rewriting
-from velobuild.markup.prepared import Prepared, Ref, Resolve, Resolved, decode, encode, fill
+from velobuild.markup.prepared import Prepared, Ref, Resolve, Resolved, decode, encode, fill, with_fragments_at
 from velobuild.markup.text import clean_text, count_words, first_words
 from velobuild.markup.tree import keep_first_lines, parsed, serialized
 from velobuild.markup.urls import body_id, origin
@@ -43,6 +43,7 @@ __all__ = [
     "prepare",
     "prepare_comment",
     "recipe",
+    "with_fragments_at",
 ]
 
 RECIPE = 1

@@ -24,6 +24,9 @@ SlotKind = Literal["a", "z", "i", "s", "v", "p"]
 """Link start and end, picture, `<source>`, and the attributes src and poster of a player."""
 SLOT = re.compile(f"{SLOT_OPEN}([azisvp])([0-9]+){SLOT_CLOSE}")
 
+# Nothing but a tag begins with a raw `<` here, and every value stands in double quotes.
+FRAGMENT_LINK = re.compile(r'(<a(?: [^\s=">]+="[^"]*")*? href=")#')
+
 
 @dataclass(frozen=True, slots=True)
 class Ref:
@@ -108,6 +111,11 @@ def fill(prepared: Prepared, resolve: Resolve) -> str:
         return f'{" src" if kind == "v" else " poster"}="{escape(answer.url)}"'
 
     return SLOT.sub(written, prepared.html)
+
+
+def with_fragments_at(html: str, url: str) -> str:
+    """`html`, as `fill` gives it, with the page's address before links within the page: feeds show it elsewhere."""
+    return FRAGMENT_LINK.sub(lambda found: f"{found[1]}{escape(url)}#", html)
 
 
 def _picture(ref: Ref, answer: Resolved) -> str:

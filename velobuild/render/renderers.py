@@ -8,6 +8,7 @@ from typing import Any
 
 from velobuild.graph.reader import Reader
 from velobuild.graph.views import PostView
+from velobuild.markup.prepare import with_fragments_at
 from velobuild.model.keys import Query
 from velobuild.model.outputs import Phase, Target
 from velobuild.render.templates import Templates
@@ -101,7 +102,7 @@ def _feed(reader: Reader, target: Target) -> Any:
             author=post.author or config.site.author,
             tags=tuple(tag.name for tag in post.tags),
             summary=post.excerpt or None,
-            content_html=post.absolute_content if config.feeds.full else None,
+            content_html=with_fragments_at(post.absolute_content, post.canonical) if config.feeds.full else None,
         )
 
     return FeedSource(

@@ -40,7 +40,7 @@ def _visit(context: BrowserContext, url: str) -> list[str]:
         # That an unknown address was answered with 404 is told of the page itself too.
         lambda said: (
             None
-            if said.type != "error" or said.location["url"] == page.url and "status of 404" in said.text
+            if said.type != "error" or (said.location["url"] == page.url and "status of 404" in said.text)
             else found.append(f"{url}: {said.text}")
         ),
     )

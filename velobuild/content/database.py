@@ -17,6 +17,13 @@ PATIENCE_S = 30.0
 Connection = sqlite3.Connection
 """An open database, as the layers above pass it on: sqlite3 itself is this package's business."""
 DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
+FAILING_DISK = frozenset(
+    {
+        *(sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN),
+        *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED),
+    }
+)
+NO_TEXT = "Could not decode to UTF-8"
 SCHEMA = Path(__file__).with_name("schema.sql")
 
 
@@ -59,17 +66,51 @@ def open_database(state: Path, *, warn: Warn, patience_s: float = PATIENCE_S) ->
             opened = _open(file, patience_s)
         except (OSError, sqlite3.DatabaseError) as second:
             raise _refusal(second, file) from second
-        warn(
-            Diagnostic(
-                "VB6004",
-                f"the local database cannot be used ({error}); it was set aside and is rebuilt from the CMS",
-                where=str(aside),
-                hint="delete the file once you need it no more",
-            )
-        )
+        warn(_was_set_aside(error, aside))
         return opened
     except OSError as error:
         raise _refusal(error, file) from error
+
+
+class DatabaseDamaged(OutputError):
+    """SQLite found the file damaged in the middle of the work. It was set aside: to begin again is to rebuild it."""
+
+
+@contextmanager
+def set_aside_if_damaged(state: Path, *, warn: Warn) -> Iterator[None]:
+    """Opening reads no more than the first pages; what is wrong with the others shows only when they are needed.
+
+    The block closes its connections before it ends. Raises DatabaseDamaged, and OutputError for a disk that fails.
+    """
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in FAILING_DISK:
+            raise _refusal(error, state / FILE_NAME) from error
+        # Python itself, without a code of SQLite's, finds text that is none.
+        if code not in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} and NO_TEXT not in str(error):
+            raise
+        try:
+            aside = _set_aside(state / FILE_NAME)
+        except OSError as second:
+            raise _refusal(second, state / FILE_NAME) from second
+        warn(_was_set_aside(error, aside))
+        raise DatabaseDamaged(
+            f"the local database is damaged ({error}); it was set aside",
+            code="VB6004",
+            where=str(aside),
+            hint="run the same command again: a new one is filled from the CMS",
+        ) from error
+
+
+def _was_set_aside(error: Exception, aside: Path) -> Diagnostic:
+    return Diagnostic(
+        "VB6004",
+        f"the local database cannot be used ({error}); it was set aside and is rebuilt from the CMS",
+        where=str(aside),
+        hint="delete the file once you need it no more",
+    )
 
 
 def _is_damage(error: Exception) -> bool:

@@ -25,7 +25,7 @@ from velobuild.model.outputs import BuildReport, OutputKind, Published, SyncRepo
 from velobuild.model.ports import Clock, Progress, Warn, utc_now
 from velobuild.pipeline.making import make, settle, strict_refusal
 from velobuild.pipeline.run import BuildOptions, Run
-from velobuild.pipeline.syncing import opened, read_local_pages, synchronise
+from velobuild.pipeline.syncing import once_more_if_damaged, opened, read_local_pages, synchronise
 from velobuild.publish.guard import SecretScan
 from velobuild.publish.inplace import InPlace
 from velobuild.publish.manifest import Manifest
@@ -54,9 +54,14 @@ def build(
     Raises any VelobuildError; the live site is then byte for byte what it was.
     """
     run = Run(loaded, options, clock, warn, progress)
+    return once_more_if_damaged(lambda: _build(run, cache))
+
+
+def _build(run: Run, cache: Path | None) -> BuildReport:
+    loaded, options = run.loaded, run.options
     with opened(loaded.state, wait=options.wait, warn=run.warn) as connection:
         store = Store(connection)
-        publisher = publisher_of(loaded, clock=clock)
+        publisher = publisher_of(loaded, clock=run.clock)
         publisher.preflight()
         refuse_held(publisher.held())
         theme = load_theme(loaded.config, loaded.root)
@@ -64,7 +69,7 @@ def build(
         read_local_pages(store, loaded)
         if options.clean:
             Memo(connection).keep_only(())
-        site = Site(loaded.root, loaded.state, loaded.config, options.now or clock())
+        site = Site(loaded.root, loaded.state, loaded.config, options.now or run.clock())
         with run.phase("prepare"):
             without = _prepare(run, connection, site)
         with run.phase("media"):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from velobuild.config.schema import Loaded
-from velobuild.content.database import Connection, open_database
+from velobuild.content.database import Connection, DatabaseDamaged, open_database, set_aside_if_damaged
 from velobuild.content.store import Store
 from velobuild.errors import Diagnostic
 from velobuild.model.entries import ChangeSet, Collection, Delta
@@ -19,11 +20,16 @@ from velobuild.publish.lock import SiteLock
 from velobuild.sources import open_source
 from velobuild.sources.pages import read_pages
 
+T = TypeVar("T")
+
 
 @contextmanager
 def opened(state: Path, *, wait: bool, warn: Warn) -> Iterator[Connection]:
-    """The site's database, with the site held against other builds. Raises SiteLocked, OutputError."""
-    with SiteLock(state, wait=wait):
+    """The site's database, with the site held against other builds. Raises SiteLocked, OutputError.
+
+    DatabaseDamaged among them: then the same work, begun again, finds an empty one.
+    """
+    with SiteLock(state, wait=wait), set_aside_if_damaged(state, warn=warn):
         connection = open_database(state, warn=warn)
         try:
             yield connection
@@ -42,11 +48,23 @@ def sync(
     progress: Progress | None = None,
 ) -> SyncReport:
     """Only synchronise. Raises TokenError, SourceUnavailable, ProtocolError, GuardRefused, OutputError, SiteLocked."""
-    with opened(loaded.state, wait=wait, warn=warn) as connection:
-        store = Store(connection)
-        return synchronise(
-            store, loaded, cache=cache, allow_shrink=allow_shrink, clock=clock, warn=warn, progress=progress
-        )[0]
+
+    def attempt() -> SyncReport:
+        with opened(loaded.state, wait=wait, warn=warn) as connection:
+            store = Store(connection)
+            return synchronise(
+                store, loaded, cache=cache, allow_shrink=allow_shrink, clock=clock, warn=warn, progress=progress
+            )[0]
+
+    return once_more_if_damaged(attempt)
+
+
+def once_more_if_damaged(attempt: Callable[[], T]) -> T:
+    """The attempt's answer; a database that turned out to be damaged was set aside, and the next one is new."""
+    try:
+        return attempt()
+    except DatabaseDamaged:
+        return attempt()
 
 
 def synchronise(

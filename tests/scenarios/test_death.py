@@ -50,7 +50,8 @@ def kill_builds(site: SiteTest, rounds: int, seed: int) -> dict[str, int]:
         assert after_kill in (before, after), "a mixture was live"
         moment = "ended" if process.returncode == 0 else "before" if after_kill == before else "after"
         seen[moment] += 1
-        assert not [place for place in (site.root / ".velobuild").rglob(".tmp-*") if place.is_dir()]
+        if site.ran.report["release"] is not None:  # else what is left over waits for the next publication
+            assert not list((site.root / ".velobuild").rglob(".tmp-*"))
     return seen
 
 

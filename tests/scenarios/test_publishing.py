@@ -198,12 +198,17 @@ def wait_for_end(pid: int, seconds: float) -> None:
         os.close(descriptor)
 
 
-def damage(site: SiteTest) -> None:
+PAGE_BYTES = 4096
+
+
+def damage(site: SiteTest, first: int = 0, last: int = 2) -> None:
+    """Overwrite pages of the database with nonsense."""
     file = site.root / ".velobuild/site.db"
+    assert not (file.parent / "site.db-wal").exists(), "the database was not closed properly"
+    assert file.stat().st_size > last * PAGE_BYTES
     with file.open("r+b") as opened:
-        opened.write(os.urandom(8192))
-    for name in ("site.db-wal", "site.db-shm"):
-        (file.parent / name).unlink(missing_ok=True)
+        opened.seek(first * PAGE_BYTES)
+        opened.write(os.urandom((last - first) * PAGE_BYTES))
 
 
 def remove(site: SiteTest) -> None:
@@ -234,6 +239,29 @@ def test_an_edit_made_while_the_database_was_lost_is_published(site: SiteTest, l
     lose(site)
     site.edit("post-1", title="Meanwhile").builds()
     assert "Meanwhile" in site.text("post-1/index.html")
+
+
+@pytest.mark.parametrize(("first", "last"), [(2, 4), (4, 20), (10, 13), (18, 24)])
+def test_damage_in_the_middle_of_the_database_is_noticed_when_it_is_met(site: SiteTest, first: int, last: int) -> None:
+    site.posts(40).builds()
+    damage(site, first, last)
+    site.edit("post-1", title="Meanwhile").builds()
+    assert "Meanwhile" in site.text("post-1/index.html")
+    assert site.ran.warnings.count("VB6004") == 1
+    assert list((site.root / ".velobuild").glob("site.db.damaged-*"))
+    mended = site.contents()
+    site.builds("--clean")
+    assert (site.contents(), site.ran.warnings) == (mended, [])
+
+
+def test_a_damaged_database_cannot_be_rebuilt_offline_and_the_site_stays(site: SiteTest) -> None:
+    site.posts(40).builds()
+    before = site.tree()
+    damage(site, 2, 24)
+    site.does("--offline", "build", "--clean").expects_exit(4, "VB2106", "velobuild sync")
+    assert site.tree() == before
+    site.builds()
+    assert site.tree() == before
 
 
 def test_without_any_state_a_new_folder_gets_the_same_bytes(sites: Sites) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 LINK_SCHEMES = frozenset({"http", "https", "mailto", "tel"})
 FILE_SCHEMES = frozenset({"http", "https"})
@@ -68,7 +68,13 @@ def _path_and_rest(address: str) -> tuple[str, str]:
 
 
 def _honest(authority: re.Match[str] | None) -> bool:
-    return bool(authority and authority[0] and "@" not in authority[0] and not ILLEGAL.search(authority[0]))
+    if not authority or not authority[0] or "@" in authority[0] or ILLEGAL.search(authority[0]):
+        return False
+    try:  # Half an IPv6 address, or letters that become a slash in a normal form: nobody can take such a URL apart.
+        urlsplit(f"//{authority[0]}")
+    except ValueError:
+        return False
+    return True
 
 
 def _encoded(address: str) -> str:

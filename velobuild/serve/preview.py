@@ -6,9 +6,12 @@ unless told otherwise.
 
 from __future__ import annotations
 
+import errno
+import mimetypes
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
 
 import uvicorn
 from starlette.applications import Starlette
@@ -22,6 +25,18 @@ from velobuild.errors import OutputError
 
 PORT = 8000
 PORTS_TRIED = 20
+BACKLOG = 128
+PORT_ERRORS = frozenset({errno.EADDRINUSE, errno.EACCES})
+# Not every machine's own table knows these.
+TYPES = MappingProxyType(
+    {
+        ".avif": "image/avif",
+        ".webmanifest": "application/manifest+json",
+        ".webp": "image/webp",
+        ".woff": "font/woff",
+        ".woff2": "font/woff2",
+    }
+)
 
 
 class NoStore:
@@ -41,6 +56,8 @@ class NoStore:
 
 def application(out: Path, prefix: str = "") -> Starlette:
     """Clean URLs, the site's own 404 page, types, ranges and 304, below `prefix` (such as `/blog`)."""
+    for ending, kind in TYPES.items():
+        mimetypes.add_type(kind, ending)
     files = StaticFiles(directory=out, html=True, follow_symlink=True)
     routes: list[BaseRoute] = [Mount(prefix or "/", files)]
     if prefix:
@@ -55,23 +72,31 @@ def bound(host: str, port: int | None) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, candidate))
+            # At once: until somebody listens there, another program could bind the same port too.
+            listener.listen(BACKLOG)
         except OSError as error:
             listener.close()
-            if port is not None:
-                raise OutputError(
-                    f"cannot listen on {host}:{port}: {error.strerror}",
-                    code="VB6006",
-                    hint="choose another port with --port; without one a free port is found",
-                ) from error
-            continue
+            if port is None and error.errno == errno.EADDRINUSE:
+                continue
+            raise _cannot_listen(host, candidate, error) from error
         return listener
     raise OutputError("no port is free", code="VB6006", where=host)
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> OutputError:
+    if error.errno in PORT_ERRORS:
+        what, hint = (
+            f"cannot listen on {host}:{port}",
+            "choose another port with --port; without one a free port is found",
+        )
+    else:
+        what, hint = f"cannot listen on the address {host}", "--host takes an address of this very machine"
+    return OutputError(f"{what}: {error.strerror}", code="VB6006", hint=hint)
 
 
 def serve(out: Path, listener: socket.socket, *, prefix: str = "", ready: Callable[[], None] = lambda: None) -> None:
     """Serve until interrupted. Blocks."""
     config = uvicorn.Config(application(out, prefix), log_level="warning", access_log=False, lifespan="off")
     server = uvicorn.Server(config)
-    listener.listen(128)
     ready()
     server.run(sockets=[listener])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import MAXYEAR, MINYEAR, datetime, tzinfo
 
 from velobuild.content.codec import timestamp
@@ -19,6 +20,11 @@ PLACE_OF = "SELECT sort_at, title FROM post WHERE id = ?"
 DUE_TAGS = (
     "SELECT tag, name, count(*) FROM tag JOIN post ON post.id = post_id WHERE status = 'published' "
     "AND post.sort_at <= ? GROUP BY tag, name ORDER BY tag, name"
+)
+NEWEST_OF_A_TAG = 30
+SHARING = (
+    "SELECT post_id FROM tag WHERE tag IN ({}) AND post_id IN ({}) GROUP BY post_id "
+    "ORDER BY count(*) DESC, sort_at DESC, post_id DESC LIMIT ?"
 )
 UTC_YEARS = "SELECT DISTINCT substr(sort_at, 1, 4) FROM post JOIN permalink ON post_id = id"
 
@@ -61,6 +67,13 @@ class PostQueries:
             (*bound, limit, query.offset),
         )
         return tuple(row[0] for row in rows)
+
+    def sharing(self, post_id: str, tags: Sequence[str], limit: int) -> list[str]:
+        """Of the newest posts of each tag, those that share the most of the tags with the post, the newer first."""
+        newest = {id for tag in tags for id in self.ids(Query(where=(("tag", tag),), limit=NEWEST_OF_A_TAG))}
+        near = sorted(newest - {post_id})
+        sql = SHARING.format(", ".join("?" * len(tags)), ", ".join("?" * len(near)))
+        return [id for (id,) in self._connection.execute(sql, (*tags, *near, limit))]
 
     def count(self, query: Query) -> int:
         """How many entries match, whatever `limit` and `offset` say."""

@@ -22,7 +22,8 @@ COMMITTED = "SELECT id, version, fingerprint FROM entry WHERE collection = ? ORD
 PUT_ENTRY = "INSERT OR REPLACE INTO entry (collection, id, version, fingerprint, value) VALUES (?, ?, ?, ?, ?)"
 PUT_POST = "INSERT OR REPLACE INTO post (id, slug, title, status, sort_at, author_id) VALUES (?, ?, ?, ?, ?, ?)"
 PUT_BODY = "INSERT OR REPLACE INTO body (post_id, format, body, input) VALUES (?, ?, ?, ?)"
-PUT_TAG = "INSERT OR REPLACE INTO tag (tag, sort_at, post_id, name) VALUES (?, ?, ?, ?)"
+# Of a post's own spellings of one tag the first counts.
+PUT_TAG = "INSERT OR IGNORE INTO tag (tag, sort_at, post_id, name) VALUES (?, ?, ?, ?)"
 PUBLIC_IDS = "SELECT id FROM post WHERE status = 'published' AND sort_at <= ?"
 COUNT_PUBLIC = "SELECT count(*) FROM post WHERE status = 'published' AND sort_at <= ?"
 NEXT_DUE = "SELECT min(sort_at) FROM post WHERE status = 'published' AND sort_at > ?"

@@ -7,7 +7,7 @@ revision: content never changes under it.
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter, OrderedDict, defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
@@ -38,7 +38,6 @@ ENTRY = "SELECT value FROM entry WHERE collection = ? AND id = ?"
 ENTRIES = "SELECT value FROM entry WHERE collection = ? ORDER BY id"
 BODY = "SELECT format, body, input FROM body WHERE post_id = ?"
 PLACE = "SELECT path, slug FROM permalink WHERE post_id = ?"
-RELATED_OF_EACH_TAG = 30
 
 
 class Reader:
@@ -84,13 +83,9 @@ class Reader:
 
     def related(self, post: Post, limit: int) -> list[PostView]:
         """Of the newest posts of each tag, those that share the most tags."""
-        shared: Counter[str] = Counter()
-        for tag in sorted({tag_key(name) for name in post.tags} - self._excluded):
-            shared.update(self._queries.ids(Query(where=(("tag", tag),), limit=RELATED_OF_EACH_TAG)))
-        del shared[post.id]
-        views = [(count, view) for id, count in shared.items() if (view := self.post(id)) is not None]
-        views.sort(key=lambda row: (row[0], row[1].published or row[1].updated, row[1].id), reverse=True)
-        return [view for _, view in views[:limit]]
+        tags = sorted({tag_key(name) for name in post.tags} - self._excluded)
+        found = map(self.post, self._queries.sharing(post.id, tags, limit))
+        return [view for view in found if view is not None]
 
     def _entry(self, id: str) -> Post:
         row = self._connection.execute(ENTRY, (Collection.POSTS, id)).fetchone()

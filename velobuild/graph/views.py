@@ -290,6 +290,9 @@ class SiteView:
         self.archive_url = reader.site.url_of(archive) if archive else ""
         self.tags_url = reader.site.url_of(tags) if tags else ""
 
+    def __repr__(self) -> str:
+        return "<the site>"
+
     @property
     def title(self) -> str:
         return self._reader.title

@@ -17,6 +17,7 @@ from velobuild.config.schema import Loaded
 from velobuild.config.shipped import folder
 from velobuild.devcms import DevCms, Running, Switches
 from velobuild.devcms.seed import seed
+from velobuild.devcms.server import find_pocketbase
 from velobuild.errors import ConfigError
 from velobuild.model.outputs import BuildReport
 from velobuild.model.ports import Progress, Warn
@@ -60,6 +61,7 @@ def prepare_demo(
         raise ConfigError(
             f"the folder {target} is not empty", code="VB1106", where="--folder", hint="choose a new or empty folder"
         )
+    find_pocketbase()  # Before anything is written: without the extra, the folder stays as it is.
     started = time.monotonic()
     example = folder("example_site")
     site = target / "site"

@@ -61,6 +61,10 @@ class VelobuildError(Exception):
         first = Diagnostic(code, what, where, hint, Severity.ERROR, excerpt)
         self.diagnostics: tuple[Diagnostic, ...] = (first, *more)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exceptions are rebuilt from `args` alone when they come from a worker process, which this one cannot be.
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
     @property
     def code(self) -> str:
         return self.diagnostics[0].code
@@ -68,6 +72,12 @@ class VelobuildError(Exception):
     @property
     def hint(self) -> str | None:
         return self.diagnostics[0].hint
+
+
+def _rebuilt(kind: type[VelobuildError], args: tuple[object, ...], state: dict[str, object]) -> VelobuildError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class ConfigError(VelobuildError):

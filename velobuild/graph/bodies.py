@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from velobuild.content.database import Connection, transaction
 from velobuild.content.memo import Memo, memo_key
-from velobuild.errors import Diagnostic
+from velobuild.errors import ContentProblem, Diagnostic
 from velobuild.graph.site import Site
 from velobuild.markup.prepare import MarkupOptions, Prepared, decode, encode, prepare, recipe
 from velobuild.model.entries import BodyFormat
@@ -49,8 +49,8 @@ def media_of(prepared: Prepared) -> tuple[str, ...]:
 def prepare_body(connection: Connection, site: Site, post_id: str) -> PreparedBody:
     """Prepare one body. Raises ContentProblem if it cannot be shown at all."""
     format, body, input, title = connection.execute(BODY, (post_id,)).fetchone()
-    prepared = prepare(body, BodyFormat(format), site.post_markup)
     where = f"post “{title}” (id {post_id})"
+    prepared = _prepared(body, BodyFormat(format), site, where)
     return PreparedBody(
         post_id,
         memo_key(recipe_of(site.post_markup), input),
@@ -58,6 +58,29 @@ def prepare_body(connection: Connection, site: Site, post_id: str) -> PreparedBo
         media_of(prepared),
         tuple(replace(warning, where=where) for warning in prepared.warnings),
     )
+
+
+def _prepared(body: str, format: BodyFormat, site: Site, where: str) -> Prepared:
+    try:
+        return prepare(body, format, site.post_markup)
+    except ContentProblem as error:
+        raise ContentProblem(str(error), code=error.code, where=where, hint=error.hint) from error
+    except (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        # Bodies are hostile: what a parser makes of one must not keep all others from their readers.
+        raise ContentProblem(
+            f"the body cannot be read ({type(error).__name__}: {error})",
+            code="VB3001",
+            where=where,
+            hint="simplify the body in the CMS, and report this body to velobuild",
+        ) from error
 
 
 def unprepared(connection: Connection, site: Site) -> tuple[list[str], Mapping[str, bytes]]:

@@ -60,8 +60,9 @@ class Templates:
     def render(self, target: Target) -> bytes:
         """The page of a target. Raises ContentProblem VB3101 to VB3104, with the template's place and the post."""
         assert target.template is not None
-        context = self._context(target)
+        context: dict[str, Any] = {}
         try:
+            context.update(self._context(target))
             text = self._environment.get_template(target.template).render(context)
         except ContentProblem:
             raise
@@ -150,16 +151,17 @@ class Templates:
         whose = (
             f', rendering {target.url} (post "{post.title}", id {post.id})' if post is not None else f", {target.url}"
         )
+        file, line = _place(error, self._theme)
+        where = f"{_shown(file, self._theme)}:{line}{whose}" if file else f"theme {self._theme.name}{whose}"
+        excerpt = _line(file, line)
         if isinstance(error, jinja2.TemplateNotFound):
             return ContentProblem(
                 f"there is no template `{error.name}`",
                 code="VB3103",
-                where=f"theme {self._theme.name}{whose}",
+                where=where,
+                excerpt=excerpt,
                 hint="looked in " + ", ".join(str(place) for place in self._theme.template_folders),
             )
-        file, line = _place(error)
-        where = f"{_shown(file, self._theme)}:{line}{whose}" if file else target.url
-        excerpt = _line(file, line)
         if isinstance(error, jinja2.TemplateSyntaxError):
             return ContentProblem(f"{error.message}", code="VB3101", where=where, excerpt=excerpt)
         if isinstance(error, jinja2.UndefinedError):
@@ -175,11 +177,12 @@ class Templates:
         )
 
 
-def _place(error: Exception) -> tuple[str | None, int]:
-    """The innermost template line of an error: the last frame that belongs to a template."""
+def _place(error: Exception, theme: Theme) -> tuple[str | None, int]:
+    """The innermost template line of an error: the last frame that belongs to a template, whatever its ending."""
     if isinstance(error, jinja2.TemplateSyntaxError):
         return error.filename, error.lineno
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".html")]
+    folders = tuple(f"{place}/" for place in theme.template_folders)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(folders)]
     return (frames[-1].filename, frames[-1].lineno or 0) if frames else (None, 0)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, cast
 
 from velobuild.config.schema import Config
 from velobuild.config.shipped import folder
@@ -16,6 +17,7 @@ from velobuild.markup import highlight
 from velobuild.model.keys import canonical
 
 CHAIN_MAX = 8
+REQUIRED = ("name", "version", "description", "licence")
 KINDS: Mapping[str, type] = {"string": str, "integer": int, "boolean": bool, "choice": str}
 HIGHLIGHT = "css/highlight.css"
 
@@ -56,7 +58,7 @@ def load_theme(config: Config, root: Path) -> Theme:
     own = root / config.theme.path if config.theme.path else folder("themes") / config.theme.name
     chain: list[Path] = []
     manifest = _manifest(own)
-    declared = manifest.get("options", {})
+    declared = _declared(manifest, own / "theme.toml")
     while True:
         chain.append(own)
         parent = manifest.get("extends")
@@ -66,7 +68,7 @@ def load_theme(config: Config, root: Path) -> Theme:
             raise ConfigError(f"{CHAIN_MAX} themes extend each other", code="VB1402", where=str(own / "theme.toml"))
         own = _find(str(parent), own)
         manifest = _manifest(own)
-    if chain[-1].name != "base":
+    if chain[-1] != folder("themes") / "base":
         chain.append(folder("themes") / "base")
     folders = (root, *chain)
     assets = dict(_assets(folders))
@@ -100,18 +102,42 @@ def _manifest(place: Path) -> dict[str, Any]:
             hint=f"velobuild ships: {', '.join(shipped)}",
         )
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        manifest = tomllib.loads(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(
-            f"theme.toml cannot be read: {error}",
-            code="VB1402",
-            where=str(file),
-            hint="a theme needs a theme.toml with name, version, description and licence",
-        ) from error
+        raise _damaged(f"theme.toml cannot be read: {error}", file) from error
+    missing = [name for name in REQUIRED if not isinstance(manifest.get(name), str)]
+    if missing:
+        raise _damaged(f"theme.toml does not say its {', '.join(missing)}", file)
+    return manifest
 
 
-def _options(declared: Mapping[str, Any], given: Mapping[str, Any], theme: str) -> dict[str, Any]:
-    options = {name: rule.get("default") for name, rule in declared.items()}
+def _damaged(what: str, file: Path) -> ConfigError:
+    return ConfigError(
+        what,
+        code="VB1402",
+        where=str(file),
+        hint=f"a theme needs a theme.toml with {', '.join(REQUIRED)}; docs/themes.md shows one",
+    )
+
+
+def _declared(manifest: Mapping[str, Any], file: Path) -> Mapping[str, Mapping[str, Any]]:
+    """The options that a theme offers. Raises ConfigError VB1402 where one is not described as it must be."""
+    declared = manifest.get("options", {})
+    if not isinstance(declared, dict):
+        raise _damaged("`options` is no table", file)
+    for name, rule in declared.items():
+        if not isinstance(rule, dict):
+            raise _damaged(f"the option `{name}` is no table", file)
+        kind, default, choices = KINDS.get(str(rule.get("type"))), rule.get("default"), rule.get("choices")
+        if kind is None or type(default) is not kind:
+            raise _damaged(f"the option `{name}` lacks a type (one of {', '.join(KINDS)}) or a default of it", file)
+        if rule["type"] == "choice" and (not isinstance(choices, list) or default not in choices):
+            raise _damaged(f"the option `{name}` lacks its choices, or its default is none of them", file)
+    return cast(Mapping[str, Mapping[str, Any]], declared)
+
+
+def _options(declared: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any], theme: str) -> dict[str, Any]:
+    options = {name: rule["default"] for name, rule in declared.items()}
     for name, value in given.items():
         rule = declared.get(name)
         if rule is None:
@@ -121,9 +147,9 @@ def _options(declared: Mapping[str, Any], given: Mapping[str, Any], theme: str) 
                 where=f"theme.options.{name}",
                 hint=f"it has: {', '.join(sorted(declared)) or 'none'}",
             )
-        kind = KINDS.get(rule.get("type", "string"), str)
+        kind = KINDS[rule["type"]]
         if type(value) is not kind or value not in rule.get("choices", (value,)):
-            wanted = " or ".join(rule["choices"]) if "choices" in rule else rule.get("type", "string")
+            wanted = " or ".join(rule["choices"]) if "choices" in rule else rule["type"]
             raise ConfigError(
                 f"the theme's option `{name}` wants {wanted}, not {value!r}",
                 code="VB1101",
@@ -135,23 +161,29 @@ def _options(declared: Mapping[str, Any], given: Mapping[str, Any], theme: str) 
 
 
 def _files(place: Path) -> Iterator[tuple[str, Path]]:
-    """(relative name, file) of every file below a folder, sorted. Links and devices are refused."""
+    """(relative name in NFC, file) of every file below a folder, sorted. Links and devices are refused."""
+    if place.is_symlink():
+        raise _linked(place)
     if not place.is_dir():
         return
     for file in sorted(place.rglob("*")):
         if file.is_dir() and not file.is_symlink():
             continue
-        name = file.relative_to(place).as_posix()
+        name = unicodedata.normalize("NFC", file.relative_to(place).as_posix())
         if any(part.startswith(".") and part != ".well-known" for part in name.split("/")):
             continue
         if file.is_symlink() or not file.is_file():
-            raise OutputError(
-                "a static file is a link or a device, which is never published",
-                code="VB6002",
-                where=str(file),
-                hint="put the file itself there",
-            )
+            raise _linked(file)
         yield name, file
+
+
+def _linked(file: Path) -> OutputError:
+    return OutputError(
+        "a file of the theme or the site is a link or a device, which is never published",
+        code="VB6002",
+        where=str(file),
+        hint="put the file itself there",
+    )
 
 
 def _assets(folders: tuple[Path, ...]) -> Iterator[tuple[str, StaticFile]]:
@@ -164,9 +196,10 @@ def _assets(folders: tuple[Path, ...]) -> Iterator[tuple[str, StaticFile]]:
 
 def _static(name: str, content: bytes, file: Path | None) -> StaticFile:
     sha256 = hashlib.sha256(content).hexdigest()
-    stem, dot, ending = name.rpartition(".")
-    hashed = f"assets/{stem or ending}.{sha256[:10]}" + (f".{ending}" if dot and stem else "")
-    return StaticFile(file, None if file else content, sha256, hashed)
+    path = PurePosixPath(name)
+    return StaticFile(
+        file, None if file else content, sha256, f"assets/{path.with_name(f'{path.stem}.{sha256[:10]}{path.suffix}')}"
+    )
 
 
 def _verbatim(root: Path) -> Iterator[tuple[str, StaticFile]]:
@@ -181,7 +214,7 @@ def _texts(folders: tuple[Path, ...]) -> dict[str, dict[str, str]]:
         for file in sorted((place / "locales").glob("*.toml")):
             try:
                 found = tomllib.loads(file.read_text("utf-8"))
-            except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
                 raise ConfigError(f"a file of texts cannot be read: {error}", code="VB1402", where=str(file)) from error
             texts.setdefault(file.stem, {}).update({key: str(value) for key, value in found.items()})
     return texts

@@ -20,6 +20,7 @@ TYPES: dict[Collection, type[Entry]] = {
     Collection.SETTINGS: SiteSettings,
 }
 TIMES = frozenset({"published_at", "updated_at", "created_at"})
+CODED = TIMES | {"tags", "body_format", "extra"}
 NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in TYPES.values()}
 
 
@@ -54,6 +55,8 @@ def sort_time(post: Post) -> str:
 
 def tag_key(name: str) -> str:
     """Equal for spellings of one tag: case and Unicode normal form do not count."""
+    if name.isascii():
+        return name.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
@@ -65,14 +68,15 @@ def encode(entry: Entry) -> str:
 def decode(collection: Collection, text: str, **more: Any) -> Entry:
     """The entry that `encode` wrote; `more` gives the fields that are kept elsewhere."""
     values: dict[str, Any] = {**json.loads(text), **more}
-    for name, value in values.items():
-        if name in TIMES and value is not None:
-            values[name] = datetime.fromisoformat(value)
+    for name in CODED & values.keys():
+        value = values[name]
+        if name in TIMES:
+            values[name] = None if value is None else datetime.fromisoformat(value)
         elif name == "tags":
             values[name] = tuple(value)
         elif name == "body_format":
             values[name] = BodyFormat(value)
-        elif name == "extra":
+        else:
             values[name] = MappingProxyType(value)
     return TYPES[collection](**values)
 

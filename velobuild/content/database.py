@@ -47,6 +47,12 @@ def connect(file: Path, *, read_only: bool = False, patience_s: float = PATIENCE
     return connection
 
 
+def snapshot(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """The same connection; all that it reads from now on is of one moment, and no query locks the file anew."""
+    connection.execute("BEGIN")
+    return connection
+
+
 def open_database(state: Path, *, warn: Warn, patience_s: float = PATIENCE_S) -> sqlite3.Connection:
     """The site's database, created if absent.
 

@@ -7,7 +7,7 @@ revision: content never changes under it.
 from __future__ import annotations
 
 import unicodedata
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
@@ -33,11 +33,12 @@ from velobuild.markup.urls import absolute
 from velobuild.model.entries import BodyFormat, Collection, Comment, Media, Page, Post, SiteSettings
 from velobuild.model.keys import Query
 
-VIEWS_KEPT = 2_000
-ENTRY = "SELECT value FROM entry WHERE collection = ? AND id = ?"
+# A view without its body takes about 3 KB; bodies are let go much sooner.
+VIEWS_KEPT = 20_000
+BODIES_KEPT = 64
+POST = "SELECT path, slug, value FROM permalink JOIN entry ON collection = ?1 AND entry.id = post_id WHERE post_id = ?2"
 ENTRIES = "SELECT value FROM entry WHERE collection = ? ORDER BY id"
 BODY = "SELECT format, body, input FROM body WHERE post_id = ?"
-PLACE = "SELECT path, slug FROM permalink WHERE post_id = ?"
 
 
 class Reader:
@@ -51,6 +52,7 @@ class Reader:
         self._memo = Memo(connection)
         self._recipe = recipe_of(site.post_markup)
         self._views: OrderedDict[str, PostView | None] = OrderedDict()
+        self._opened: deque[PostView] = deque()
         self.warnings: list[Diagnostic] = []
         """Findings about content, such as links that lead nowhere. The caller takes them away."""
         self._linking = Linking(connection, site, self, self.warnings)
@@ -62,8 +64,8 @@ class Reader:
         if id in self._views:
             self._views.move_to_end(id)
             return self._views[id]
-        found = self._connection.execute(PLACE, (id,)).fetchone()
-        view = None if found is None else PostView(self, self._entry(id), path=found[0], slug=found[1])
+        found = self._connection.execute(POST, (Collection.POSTS, id)).fetchone()
+        view = None if found is None else PostView(self, _post(found[2]), path=found[0], slug=found[1])
         self._views[id] = view
         if len(self._views) > VIEWS_KEPT:
             self._views.popitem(last=False)
@@ -87,12 +89,6 @@ class Reader:
         found = map(self.post, self._queries.sharing(post.id, tags, limit))
         return [view for view in found if view is not None]
 
-    def _entry(self, id: str) -> Post:
-        row = self._connection.execute(ENTRY, (Collection.POSTS, id)).fetchone()
-        post = decode(Collection.POSTS, row[0], body="")
-        assert isinstance(post, Post)
-        return post
-
     @staticmethod
     def place_of(post: Post) -> str:
         """How a message names a post."""
@@ -106,6 +102,13 @@ class Reader:
         return author if isinstance(author, str) and author else None
 
     # Bodies.
+
+    def body_of(self, view: PostView) -> Prepared:
+        """The view's prepared body. Of the views that asked, only the last few keep theirs."""
+        self._opened.append(view)
+        if len(self._opened) > BODIES_KEPT:
+            self._opened.popleft().forget_body()
+        return self.prepared_post(view.id)
 
     def prepared_post(self, id: str) -> Prepared:
         """The body, clean and with slots for its addresses: from the memo, else made now."""
@@ -304,6 +307,12 @@ class Reader:
         if view is None:
             raise ContentProblem("a post vanished while the site was built", code="VB3001", where=f"post id {id}")
         return view
+
+
+def _post(value: str) -> Post:
+    post = decode(Collection.POSTS, value, body="")
+    assert isinstance(post, Post)
+    return post
 
 
 def absolute_media(url: str, site: Site) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import cached_property
@@ -12,6 +13,9 @@ from zoneinfo import ZoneInfo
 from velobuild.config.schema import Config
 from velobuild.markup.prepare import MarkupOptions
 from velobuild.markup.urls import origin
+
+# What `quote` would leave as it is: nearly every path, at a tenth of the price.
+PLAIN_PATH = re.compile(r"[A-Za-z0-9_.~/!$&'()*+,;=:@%#?-]*")
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ class Site:
 
     def url_of(self, path: str) -> str:
         """The root-relative, percent-encoded URL of a path on the site, such as `/blog/caf%C3%A9/`."""
+        if PLAIN_PATH.fullmatch(path):
+            return self.prefix + path
         return self.prefix + quote(path, safe="/~!$&'()*+,;=:@%#?")
 
     def absolute(self, url: str) -> str:

@@ -125,7 +125,12 @@ class PostView:
 
     @cached_property
     def _prepared(self) -> Any:
-        return self._reader.prepared_post(self.id)
+        return self._reader.body_of(self)
+
+    def forget_body(self) -> None:
+        """Let go of what is large; it is read again if anybody asks for it again."""
+        for name in ("_prepared", "content", "absolute_content"):
+            self.__dict__.pop(name, None)
 
     @cached_property
     def excerpt(self) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TypeVar, cast
 
-from velobuild.content.database import FILE_NAME, connect
+from velobuild.content.database import FILE_NAME, connect, snapshot
 from velobuild.errors import ContentProblem, Diagnostic, OutputError
 from velobuild.graph.bodies import PreparedBody, prepare_body
 from velobuild.graph.reader import Reader
@@ -107,7 +107,7 @@ def render_all(job: RenderJob, *, jobs: int) -> Iterator[Rendered]:
 
     def chunk(start: int) -> Rendered:
         if not rendering:
-            connection = connect(job.site.state / FILE_NAME, read_only=True)
+            connection = snapshot(connect(job.site.state / FILE_NAME, read_only=True))
             opened.callback(connection.close)
             rendering.append(Rendering(Reader(connection, job.site), job.theme))
         return _render(job, rendering[0], job.targets[start : start + CHUNK])

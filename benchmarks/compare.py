@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -73,14 +74,6 @@ def run(*commands: Sequence[str | Path], cwd: Path | None = None) -> Run:
     return Run(wall_s, cpu_s, peak_bytes)
 
 
-def emptied(folder: Path) -> Path:
-    """A new, empty folder. All that is unwritten reaches the disk first, so that no turn pays for another."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    os.sync()
-    return folder
-
-
 class Hugo:
     """Hugo's binary itself, without the Python launcher that the package puts before it."""
 
@@ -100,47 +93,49 @@ class Hugo:
         return [self.binary, "--quiet", "--noBuildLock", *site]
 
 
+def copied(source: Path, target: Path) -> Path:
+    """A copy in a new place, on the disk before a clock starts.
+
+    Nothing is deleted between runs: ext4 looks for new inodes longer as long as it remembers the ones just deleted.
+    """
+    shutil.copytree(source, target)
+    os.sync()
+    return target
+
+
 class Bench:
     """One size of the blog, with everything that both tools need."""
 
-    def __init__(self, post_count: int, hugo: Hugo) -> None:
+    def __init__(self, post_count: int, hugo: Hugo, place: Path) -> None:
         self.post_count = post_count
         self.hugo = hugo
         self.corpus = WORK / f"corpus-{post_count}"
         corpus.write(self.corpus, post_count)
-        self.place = WORK / f"run-{post_count}"
-        self.loaded = self.place / "loaded"
-        self.site = self.place / "site"
-        self.out = self.place / "hugo"
-        self.content = self.place / "content"
-        self.fresh(self.loaded)
+        self.place = place / str(post_count)
+        self.loaded = copied(HERE / "site", self.place / "loaded")
         run(self.load(self.loaded))
-
-    def fresh(self, site: Path, source: Path = HERE / "site") -> None:
-        shutil.rmtree(site, ignore_errors=True)
-        shutil.copytree(source, site)
-        os.sync()
+        self.site, self.out = self.loaded, self.place
 
     def load(self, site: Path) -> list[str | Path]:
         return [BIN / "python", HERE / "load.py", site, self.corpus / "posts.json"]
 
-    @property
-    def build(self) -> list[str | Path]:
-        return [BIN / "velobuild", "-C", self.site, "--quiet", "build", "--offline"]
+    @staticmethod
+    def build(site: Path) -> list[str | Path]:
+        return [BIN / "velobuild", "-C", site, "--quiet", "build", "--offline"]
 
     def rows(self, turns: int) -> list[Row]:
         cold, loading = Row("cold build"), Row("cold build, loading included")
         edit, same = Row("rebuild after one edit"), Row("rebuild, nothing changed")
+        rows = [cold, loading, edit, same]
         for turn in range(turns):
-            self.fresh(self.site)
-            loading.ours.append(run(self.load(self.site), self.build))
-            self.fresh(self.site, self.loaded)
-            cold.ours.append(run(self.build))
-            emptied(self.out)
-            shutil.rmtree(self.content, ignore_errors=True)
-            shutil.copytree(self.corpus / "html", self.content)
+            place = self.place / f"turn-{turn + 1}"
+            site = copied(HERE / "site", place / "loading")
+            loading.ours.append(run(self.load(site), self.build(site)))
+            self.site, self.out = copied(self.loaded, place / "site"), place / "hugo"
+            content = copied(self.corpus / "html", place / "content")
+            build, theirs = self.build(self.site), self.hugo.build(content, self.out)
+            cold.ours.append(run(build))
             os.sync()
-            theirs = self.hugo.build(self.content, self.out)
             cold.theirs.append(run(theirs))
             loading.theirs.append(cold.theirs[-1])
             self.compare_content()
@@ -149,17 +144,15 @@ class Bench:
             numbers = map(str, (EDITED, self.post_count, revision))
             run([BIN / "python", HERE / "load.py", self.site, "--edit", *numbers])
             post = corpus.post(EDITED, self.post_count, revision)
-            file = self.content / "posts" / f"{post['slug']}.html"
+            file = content / "posts" / f"{post['slug']}.html"
             file.write_text(corpus.content_file(post), "utf-8")
-            os.sync()
-            edit.ours.append(run(self.build))
-            edit.theirs.append(run(theirs))
-            same.ours.append(run(self.build))
-            same.theirs.append(run(theirs))
-            print(
-                f"{self.post_count:,} posts, turn {turn + 1} of {turns}: {cold.ours[-1]} {cold.theirs[-1]}", flush=True
-            )
-        return [cold, loading, edit, same]
+            for row in (edit, same):
+                for runs, command in ((row.ours, build), (row.theirs, theirs)):
+                    os.sync()
+                    runs.append(run(command))
+            ratios = ", ".join(f"{row.name} {row.ours[-1].wall_s / row.theirs[-1].wall_s:.2f}" for row in rows)
+            print(f"{self.post_count:,} posts, turn {turn + 1} of {turns}: {ratios}", flush=True)
+        return rows
 
     def compare_content(self) -> None:
         """Raises SystemExit if a page of a sample reads differently: then nothing would be compared."""
@@ -202,6 +195,13 @@ def machine() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     system = f"{platform.system()} {platform.release()}"
     return f"{model}, {len(os.sched_getaffinity(0))} processors, {memory:.0f} GB of memory, {system}"
+
+
+def file_system(place: Path) -> str:
+    """The kind of file system that holds a folder."""
+    mounts = [line.split() for line in _lines("/proc/mounts")]
+    holding = [(len(mount[1]), mount[2]) for mount in mounts if place.resolve().is_relative_to(mount[1])]
+    return max(holding)[1] if holding else "this disk"
 
 
 def _lines(file: str) -> list[str]:
@@ -267,7 +267,9 @@ def shown(names: Sequence[str]) -> str:
     )
 
 
-def report(results: Sequence[tuple[Bench, int, list[Row]]], version: Row, hugo: Hugo, load: tuple[float, ...]) -> str:
+def report(
+    results: Sequence[tuple[Bench, int, list[Row]]], version: Row, hugo: Hugo, place: Path, load: tuple[float, ...]
+) -> str:
     ours = subprocess.run([BIN / "velobuild", "--version"], capture_output=True, text=True, check=True).stdout.split()[
         -1
     ]
@@ -281,7 +283,8 @@ def report(results: Sequence[tuple[Bench, int, list[Row]]], version: Row, hugo: 
         "",
         f"- {datetime.now(UTC):%Y-%m-%d}, velobuild {ours} ({at or 'no commit'}), Hugo {hugo.version}, "
         f"Python {platform.python_version()}",
-        f"- {machine()}; load average before {load[0]:.1f}, after {os.getloadavg()[0]:.1f}",
+        f"- {machine()}; load average before {load[0]:.1f}, after {os.getloadavg()[0]:.1f}; "
+        f"the sites are built on {file_system(place)}",
         "- median (smallest–largest); a ratio is velobuild ÷ Hugo of one turn; MB is the largest process of any turn",
         "",
     ]
@@ -309,18 +312,27 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="1,000 posts alone, 2 turns; prints, writes nothing")
     parser.add_argument("--turns", type=int, help="turns of each size, in place of 5 and 3")
     parser.add_argument("--posts", type=int, action="append", help="the size of the blog, in place of 1,000 and 10,000")
+    parser.add_argument("--place", type=Path, default=WORK, help="where the sites are built, such as a disk in memory")
     options = parser.parse_args()
     WORK.mkdir(exist_ok=True)
-    hugo, before = Hugo(), os.getloadavg()
-    results = []
-    for post_count in options.posts or ([1_000] if options.quick else list(TURNS)):
-        bench = Bench(post_count, hugo)
-        turns = options.turns or (2 if options.quick else TURNS.get(post_count, 3))
-        results.append((bench, turns, bench.rows(turns)))
-    text = report(results, version_rows(), hugo, before)
+    place = Path(tempfile.mkdtemp(prefix="runs-", dir=options.place))
+    try:
+        text = measured(options, place)
+    finally:
+        shutil.rmtree(place)
     print(text)
     if not options.quick and not options.posts:
         (HERE / "RESULTS.md").write_text(text, "utf-8")
+
+
+def measured(options: argparse.Namespace, place: Path) -> str:
+    hugo, before = Hugo(), os.getloadavg()
+    results = []
+    for post_count in options.posts or ([1_000] if options.quick else list(TURNS)):
+        bench = Bench(post_count, hugo, place)
+        turns = options.turns or (2 if options.quick else TURNS.get(post_count, 3))
+        results.append((bench, turns, bench.rows(turns)))
+    return report(results, version_rows(), hugo, place, before)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from velobuild.content.database import Connection
 from velobuild.content.permalinks import assign, former_paths
@@ -53,7 +55,8 @@ def make(run: Run, connection: Connection, site: Site, theme: Theme, staging: St
         for failure in failed:
             staging.keep(failure.target.path)
         with run.phase("assets"):
-            add_files(run, connection, site, theme, staging)
+            added = add_files(run, connection, site, theme, staging)
+            keep_files_of([failure.target.path for failure in failed], added, staging)
     return Made(
         sum(target.renderer == "template" and target.route != "redirect" for target in targets), len(failed), lost
     )
@@ -142,8 +145,9 @@ def strict_refusal(warnings: list[Diagnostic]) -> ContentProblem:
     )
 
 
-def add_files(run: Run, connection: Connection, site: Site, theme: Theme, staging: Staging) -> None:
-    """Put in the theme's static files and the media that are in use."""
+def add_files(run: Run, connection: Connection, site: Site, theme: Theme, staging: Staging) -> set[str]:
+    """Put in the theme's static files and the media that are in use. Their paths."""
+    added = {static.path for static in (*theme.assets.values(), *theme.verbatim.values())}
     for static in (*theme.assets.values(), *theme.verbatim.values()):
         if static.content is not None:
             staging.write(static.path, static.content, Phase.ASSETS)
@@ -152,7 +156,7 @@ def add_files(run: Run, connection: Connection, site: Site, theme: Theme, stagin
     reader = Reader(connection, site)
     library = open_library(connection, site, reader, clock=run.clock, warn=run.warn, progress=None)
     if library is None:
-        return
+        return added
     used: dict[str, tuple[Path, str]] = {}
     for one in needed(connection, reader, recheck=frozenset()):
         asset = library.asset(one.url)
@@ -160,3 +164,19 @@ def add_files(run: Run, connection: Connection, site: Site, theme: Theme, stagin
             used[asset.path] = (library.object_path(asset), asset.sha256)
     for path, (source, sha256) in sorted(used.items()):
         staging.copy_in(path, source, sha256, Phase.ASSETS)
+    return added | used.keys()
+
+
+def keep_files_of(kept: Sequence[str], added: set[str], staging: Staging) -> None:
+    """Pages that stay as they were go on showing the pictures and styles of their time."""
+    live = staging.live.files if kept and staging.live else {}
+    gone = {path for path, file in live.items() if file.phase is Phase.ASSETS} - added
+    to_read = [path for path in kept if path in live]
+    while gone and to_read:
+        content = staging.live_bytes(to_read.pop())
+        named = {path for path in gone if quote(path).encode() in content}
+        gone -= named
+        for path in sorted(named):
+            staging.keep(path)
+            if path.endswith(".css"):  # which may name fonts and pictures in turn
+                to_read.append(path)

@@ -120,6 +120,15 @@ class Staging:
         self._claims.give_back(path)
         return None
 
+    def live_bytes(self, path: str) -> bytes:
+        """What the live release has at a path. Raises OutputError."""
+        with (
+            disk_errors("a live file cannot be read", path),
+            disk.parent_of(self._live_folder, path) as (parent, name),
+            disk.open_regular(parent, name) as opened,
+        ):
+            return b"".join(disk.chunks_of(opened))
+
     def copy_in(self, path: str, source: Path, sha256: str, phase: Phase = Phase.ASSETS) -> OutputFile:
         """A file with the bytes of `source`, which must be a plain file with this hash.
 

@@ -47,6 +47,30 @@ def test_a_post_that_alone_makes_the_theme_fail_keeps_its_last_good_page(site: S
     assert "VB3104" not in site.ran.warnings
 
 
+def test_a_page_that_is_kept_keeps_the_picture_and_the_styles_of_its_time(site: SiteTest) -> None:
+    _, old = site.picture("tea.png", "red")
+    _, new = site.picture("cup.png", "blue")
+    site.file("static/css/mine.css", "body { color: red }")
+    styled = post_template('<link rel="stylesheet" href="{{ asset("css/mine.css") }}">')
+    site.posts(3).post("tea", content_html=f'<img src="{old}">').file("templates/post.html", styled).builds()
+    page = site.text("tea/index.html")
+    shown = [path for path in site.tree() if f"/{path}" in page and path.startswith(("media/", "assets/"))]
+    assert {path.partition("/")[0] for path in shown} == {"media", "assets"}
+
+    raising = styled.replace(
+        "{{ post.content }}", '{% if post.slug == "tea" %}{{ 1 / 0 }}{% endif %}{{ post.content }}'
+    )
+    site.file("static/css/mine.css", "body { color: blue }").file("templates/post.html", raising)
+    site.edit("tea", content_html=f'<img src="{new}">').builds()
+
+    assert site.text("tea/index.html") == page
+    assert set(shown) <= site.tree().keys()
+    assert "color: blue" in "".join(site.text(path) for path in site.tree() if path.endswith(".css"))
+
+    site.file("templates/post.html", styled).builds()
+    assert not {path for path in shown if "mine" in path or path.startswith("media/")} & site.tree().keys()
+
+
 def test_a_new_post_that_makes_the_theme_fail_is_left_out_and_linked_nowhere(site: SiteTest) -> None:
     site.posts(5).builds()
     site.file("templates/post.html", RAISES_FOR_TEA).post("tea", title="Bad tea", tags=["leaves"]).builds()

@@ -215,8 +215,9 @@ def _undefined(message: str) -> str:
 def _nearest(error: Exception, context: Mapping[str, Any]) -> str | None:
     message = str(error)
     if found := NO_ATTRIBUTE.search(message):
-        owner = next((type(value) for value in _views(context) if type(value).__name__ == found[1]), None)
-        names = [name for name in dir(owner) if not name.startswith("_")] if owner else []
+        # The value rather than its type, which knows nothing of the fields that __init__ sets.
+        owner = next((value for value in _views(context) if type(value).__name__ == found[1]), None)
+        names = [name for name in dir(owner) if not name.startswith("_")] if owner is not None else []
         near = difflib.get_close_matches(found[2], names, 1)
         if near:
             return f"did you mean `{near[0]}`? docs/themes.md lists the fields"

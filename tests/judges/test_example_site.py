@@ -17,6 +17,7 @@ from PIL import Image
 from PIL.ExifTags import IFD
 from selectolax.lexbor import LexborHTMLParser
 
+from tests.cli.command_line import Ended, velobuild
 from tests.judges.accessibility import Scheme, axe
 from tests.judges.feeds import SITEMAP, feeds
 from tests.judges.html import nu_html
@@ -262,3 +263,52 @@ def test_an_unknown_address_answers_404_with_the_sites_own_page(site: Served) ->
     with refused.value as answer:
         assert answer.status == 404
         assert "Page not found" in answer.read().decode()
+
+
+# --- What docs/themes.md promises to templates
+
+FIELD = re.compile(r"`((site|page|post|pager|tag|year|local)\.\w+(?:\.\w+)?(?:\([^)]*\))?)`")
+SEEN_BY = {"home": {"site", "page", "pager"}, "post": {"post"}, "tag": {"tag"}, "year": {"year"}, "page": {"local"}}
+FUNCTIONS = """{{ asset("css/highlight.css") }} {{ absolute("/x/") }} {{ t("page_of", number=2, total=5) }}
+{{ theme.options.accent }} {{ config_flag("json_ld") }} {{ config_flag("open_graph") }} {{ post.published|date }}
+{{ post.published|isodate }} {{ post.tags[0].name|tojson }} {{ site.logo.url }} {{ site.logo.width }}
+{{ site.logo.height }} {{ site.logo.alt }} {{ site.posts.where(tag="bread", year=2025).count() }}
+{{ site.posts.newest(2)[0].title }} {{ site.posts.oldest(1)[0].title }} {{ site.menu[0].title }}
+{{ site.menu[0].url }} {{ site.menu[0].current }} {{ site.feeds[0].mime_type }} {{ site.pages[0].url }}"""
+
+
+def promised() -> set[tuple[str, str]]:
+    """(the value's name, an expression) for each field in the first cells of the tables of docs/themes.md."""
+    rows = re.findall(r"^\| ([^|]+) \|", (CMS.parents[1] / "docs/themes.md").read_text("utf-8"), re.MULTILINE)
+    found = {(name, expression.replace("(n)", "(3)")) for row in rows for expression, name in FIELD.findall(row)}
+    return {(name, expression) for name, expression in found if not expression.endswith((".html", ".get"))}
+
+
+def built_with(site: Served, copy: Path, templates: dict[str, str]) -> Ended:
+    """The example site, rendered again from what it has, with templates of its own."""
+    root = site.folder.parents[2]
+    shutil.copytree(root, copy, ignore=shutil.ignore_patterns("releases", "public"))
+    (copy / "templates").mkdir()
+    for name, body in templates.items():
+        page = f'{{% extends "base.html" %}}{{% block main %}}<h1>x</h1>{body}{{% endblock %}}'
+        (copy / f"templates/{name}.html").write_text(page)
+    return velobuild("--offline", "build", directory=copy)
+
+
+def test_every_field_and_function_that_the_documentation_promises_is_there(site: Served, tmp_path: Path) -> None:
+    fields = promised()
+    assert len(fields) > 60
+    pages = {
+        page: "\n".join(f"{{{{ {expression} }}}}" for name, expression in sorted(fields) if name in names)
+        for page, names in SEEN_BY.items()
+    }
+    pages["post"] += FUNCTIONS
+    pages["archive"] = "{% for year in site.years %}{{ posts_of(year)[0].title }}{% endfor %}"
+    ended = built_with(site, tmp_path / "site", pages)
+    assert (ended.code, ended.err.count("error")) == (0, 0), ended.err
+
+
+def test_a_field_that_is_not_there_would_have_stopped_it(site: Served, tmp_path: Path) -> None:
+    ended = built_with(site, tmp_path / "site", {"tag": "{{ tag.colour }}"})
+    assert ended.code == 1
+    assert "tag.html" in ended.err

@@ -63,6 +63,7 @@ def _build(run: Run, cache: Path | None) -> BuildReport:
         store = Store(connection)
         publisher = publisher_of(loaded, clock=run.clock)
         publisher.preflight()
+        publisher.complete()
         refuse_held(publisher.held())
         theme = load_theme(loaded.config, loaded.root)
         synced, changes = _sync(run, store, cache)

@@ -91,14 +91,21 @@ class InPlace:
     def live(self) -> Manifest | None:
         """What is live; after an interruption, what will be once the next start has completed the journal.
 
-        None if nothing was published to this folder, or its manifest cannot be trusted.
+        None if nothing was published to this folder, if it is gone, or if its manifest cannot be trusted.
         """
+        if not self._out.is_dir():
+            return None
         try:
             pending = self._pending()
             found = pending.after if pending else manifest.read(self._manifest)
         except GuardRefused:
             return None
         return _without_out(found) if found and found.meta.get(OUT_KEY) == str(self._out) else None
+
+    def complete(self) -> None:
+        """Finish what an earlier run left half published. Raises OutputError, GuardRefused."""
+        with disk_errors("the site is half published and could not be completed", self._out):
+            self._complete()
 
     def begin(self) -> Staging:
         """An empty folder for what changes, after an interrupted publication was completed.
@@ -183,8 +190,12 @@ class InPlace:
 
     def _complete(self) -> None:
         journal = self._pending()
-        if journal is not None:
+        if journal is None:
+            return
+        if self._out.is_dir():
             self._apply(journal)
+        else:  # Somebody removed the site: what it lacks now is more than the journal knows.
+            self._journal.unlink()
 
     def _apply(self, journal: Journal) -> None:
         """Do all of it, or what is left of it: each step may have been done before. Raises OSError."""

@@ -57,6 +57,9 @@ class Releases:
         """What is live now; None if nothing is, or if its manifest cannot be trusted (all is then written anew)."""
         return self._shelf.live()
 
+    def complete(self) -> None:
+        """There is nothing to finish: a release is live or it is not."""
+
     def begin(self) -> Staging:
         """An empty folder for the next release, after what earlier runs left unfinished was removed.
 

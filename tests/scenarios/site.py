@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -30,6 +31,23 @@ SCOPES = ("posts:read", "media:read", "site-settings:read")
 FIRST_DAY = datetime(2026, 1, 1, 10, 0, tzinfo=UTC)
 # Long ago, so that every edit is seen in whatever says when a post was changed, and never by luck of the second.
 MADE = datetime(2026, 2, 1, 10, 0, tzinfo=UTC)
+
+
+# The command line in a process that ends itself without warning at its n-th call of one kind.
+DOOMED = """
+import os, signal, sys
+from velobuild.cli.main import main
+call, left = sys.argv[1], int(sys.argv[2])
+del sys.argv[1:3]
+def die(event, arguments):
+    global left
+    if event == call:
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(die)
+sys.exit(main())
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +223,19 @@ class SiteTest:
         out, err = process.communicate(timeout=120)
         self.ran = Ran(process.returncode, out, err)
         return self
+
+    def dies(self, call: str, number: int, *arguments: str) -> bool:
+        """The command, killed at its n-th call of this kind (a Python audit event). False if it came to its end."""
+        ended = subprocess.run(
+            [sys.executable, "-c", DOOMED, call, str(number), *arguments],
+            cwd=self.root,
+            env=self.variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        assert ended.returncode in (0, -signal.SIGKILL), ended.stderr
+        return ended.returncode != 0
 
     # What can be seen from outside.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 
 from tests.scenarios.conftest import Sites
 from tests.scenarios.site import SCOPES, SiteTest, differing
+from tests.standin import Reply, StandIn
 from velobuild.devcms import Running, Switches
 
 REFRESH = 'http-equiv="refresh"'
@@ -105,6 +107,7 @@ def test_a_scheduled_post_appears_when_it_is_due_and_not_before(site: SiteTest) 
     site.builds("--now", "2100-05-03T09:59:59Z").expects_no_pages("later")
     site.builds("--now", "2100-05-03T10:00:00Z").expects_pages("later")
     assert "Not yet" in site.text("index.html")
+    site.builds().expects_no_pages("later").expects_nowhere("Not yet")
 
 
 def test_posts_for_members_are_left_out_and_counted(site: SiteTest) -> None:
@@ -174,6 +177,52 @@ def test_a_missing_picture_leaves_a_place_for_it_and_is_mended_once_it_is_there(
     assert "VB4001" not in site.ran.warnings
     assert len(media_files(site)) == 1
     assert 'class="missing"' not in site.text("tea/index.html")
+
+
+def test_a_picture_that_the_server_could_not_give_is_fetched_by_a_later_build_without_any_edit(sites: Sites) -> None:
+    with StandIn(posts=3) as cms:
+        cms.posts["post00000000001"]["content_html"] = f'<img src="{cms.site}/files/a.png" alt="A cup">'
+        site = sites("scripted", cms).builds()
+        assert "VB4001" in site.ran.warnings
+        assert 'class="missing"' in site.text("post-1/index.html")
+        site.builds()
+        assert "VB4001" in site.ran.warnings
+        assert site.ran.report["release"] is None
+
+        picture = site.draw("a.png", "green").read_bytes()
+        cms.fault(Reply(200, picture, {"Content-Type": "image/png"}), "/files/a.png")
+        site.builds()
+
+        assert len(media_files(site)) == 1
+        assert 'class="missing"' not in site.text("post-1/index.html")
+        assert site.ran.warnings == []
+        assert all("authorization" not in asked.headers for asked in cms.requests if asked.path.startswith("/files/"))
+
+
+def test_pictures_whose_local_copies_were_lost_are_fetched_again(site: SiteTest) -> None:
+    _, url = site.picture("tea.png")
+    site.posts(2).post("tea", content_html=f'<img src="{url}">').builds()
+    before = site.contents()
+    shutil.rmtree(site.root / ".velobuild/cache")
+    site.edit("post-1", title="Edited").builds()
+    assert media_files(site) == {path for path in before if path.startswith("media/")}
+    assert 'class="missing"' not in site.text("tea/index.html")
+
+
+def test_a_new_post_may_take_an_address_that_another_has_left(site: SiteTest) -> None:
+    site.post("tea", title="Old tea").builds().edit("tea", slug="oolong").builds()
+    assert REFRESH in site.text("tea/index.html")
+    site.post("tea", title="New tea").builds()
+    assert "New tea" in site.text("tea/index.html")
+    assert REFRESH not in site.text("tea/index.html")
+    assert "Old tea" in site.text("oolong/index.html")
+
+
+def test_old_addresses_lead_nowhere_where_that_is_wished_or_the_post_is_gone(site: SiteTest) -> None:
+    site.posts(2).post("tea").builds().edit("tea", slug="oolong").builds().expects_pages("tea", "oolong")
+    site.configured(urls={"redirects_from_old_slugs": False}).builds().expects_no_pages("tea")
+    site.configured(urls={"redirects_from_old_slugs": True}).builds().expects_pages("tea")
+    site.delete("oolong").builds().expects_no_pages("tea", "oolong").expects_nowhere("oolong")
 
 
 def test_an_alt_text_that_changes_alone_is_seen_with_the_next_edit(site: SiteTest) -> None:

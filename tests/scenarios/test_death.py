@@ -94,6 +94,26 @@ def test_an_in_place_build_killed_at_random_moments_is_completed_by_the_next(sit
     assert fresh.contents() == site.contents()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["release", "in-place"])
+def test_a_build_killed_at_any_rename_is_completed_by_the_next_although_nothing_changed_since(
+    sites: Sites, mode: str
+) -> None:
+    site = sites(mode, build={"publish": mode}).posts(3).builds()
+    deaths = 0
+    while True:
+        site.edit("post-1", title=f"Round {deaths} begins", tags=[f"round {deaths}", "tag 1"])
+        if not site.dies("os.rename", deaths + 1, "build"):
+            break
+        site.apart("build").expects_exit(0)
+        assert f"Round {deaths} begins" in site.text("post-1/index.html")
+        assert f"Round {deaths} begins" in site.text("index.html")
+        site.expects_pages(f"tags/round-{deaths}").expects_nowhere(f"Round {deaths - 1} begins")
+        assert not (site.root / ".velobuild/journal.json").exists()
+        deaths += 1
+    assert deaths >= (2 if mode == "release" else 8)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 6 MB in memory."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -230,7 +231,10 @@ def test_a_post_that_left_the_list_but_still_exists_stays(scripted: SiteTest, st
     scripted.builds().expects_pages("post-2")
 
 
-def test_an_interrupted_build_leaves_the_site_and_says_so(live: SiteTest, devcms: Running) -> None:
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_an_interrupted_build_leaves_the_site_and_says_so(
+    live: SiteTest, devcms: Running, sent: signal.Signals, code: int
+) -> None:
     before = live.tree()
     devcms.set_switches(Switches(rate_limit=1, rate_window_ms=60_000, hourly_limit=0))
     process = live.counting().start("build")
@@ -238,8 +242,8 @@ def test_an_interrupted_build_leaves_the_site_and_says_so(live: SiteTest, devcms
     while not any(call.status == 429 for call in devcms.requests()):
         assert time.monotonic() < end
         time.sleep(0.02)
-    process.terminate()
+    process.send_signal(sent)
     _, err = process.communicate(timeout=30)
-    assert process.returncode == 143, err
+    assert process.returncode == code, err
     assert "Traceback" not in err
     assert live.tree() == before

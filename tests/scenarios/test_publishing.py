@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import os
+import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -334,3 +337,36 @@ def test_a_change_of_configuration_theme_or_local_page_alone_is_published(site: 
     site.builds().expects_no_pages("about")
     site.file("static/robots-note.txt", "hello").builds()
     assert site.text("robots-note.txt") == "hello"
+
+
+def test_a_removed_plain_folder_is_published_again(sites: Sites) -> None:
+    site = sites("plain", build={"publish": "in-place"}).posts(3).builds()
+    before = site.contents()
+    shutil.rmtree(site.public)
+    site.builds()
+    assert site.contents() == before
+
+
+def test_a_token_that_stands_in_a_post_is_never_published(site: SiteTest) -> None:
+    site.posts(3).builds()
+    before = site.tree()
+    token = site.variables["VELOCMS_API_KEY"]
+    site.edit("post-1", content_html=f"<p>Our key is {token}.</p>")
+    site.does("build").expects_exit(5, "VB5002", "environment variable VELOCMS_API_KEY", "replace the secret")
+    assert token not in site.ran.err + site.ran.out
+    assert site.tree() == before
+    # Until the key is replaced the store holds the post; the folder is not searched for it after this test.
+    site.keys.clear()
+    site.edit("post-1", content_html="<p>Our key is gone.</p>").builds()
+    assert "Our key is gone." in site.text("post-1/index.html")
+    remove(site)
+
+
+@pytest.mark.parametrize("encode", [str.encode, lambda text: base64.b64encode(b"x" + text.encode())])
+def test_control_a_token_left_in_any_file_is_found(site: SiteTest, encode: Callable[[str], bytes]) -> None:
+    left = site.root / ".velobuild/left.log"
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.write_bytes(b"GET " + encode(site.variables["VELOCMS_API_KEY"]) + b" 200")
+    with pytest.raises(AssertionError):
+        site.expects_no_secret()
+    left.unlink()

@@ -24,6 +24,7 @@ from velobuild.config.schema import (
     UrlsConfig,
 )
 from velobuild.content.places import collision_key
+from velobuild.errors import ContentProblem
 from velobuild.model.outputs import Target
 from velobuild.publish.paths import Claims
 
@@ -138,6 +139,30 @@ def test_f9_pages_redirects_and_static_files_keep_their_addresses_from_posts(blo
     }
     assert codes(blog.findings) == ["VB3004"] * 4
     claimed(targets.values())
+
+
+@pytest.mark.parametrize(
+    ("path", "url", "rival"),
+    [
+        ("archive", "/archive/", "/archive/"),
+        ("Tags", "/Tags/", "/tags/"),
+        ("feed.xml", "/feed.xml/", "/feed.xml"),
+        ("page/2", "/page/2/", "/page/2/"),
+        ("archive/2026", "/archive/2026/", "/archive/2026/"),
+    ],
+)
+def test_f9_a_local_page_that_would_replace_another_is_an_error(blog: Blog, path: str, url: str, rival: str) -> None:
+    blog.posts(*dated(35)).pages(page(path, title="Mine"))
+    with pytest.raises(ContentProblem) as refused:
+        blog.targets()
+    (found,) = refused.value.diagnostics
+    assert (found.code, found.what) == ("VB3004", f"the page “Mine” wants the address {url}, which {rival} has")
+
+
+def test_f9_local_pages_that_differ_in_case_alone_are_an_error(blog: Blog) -> None:
+    blog.pages(page("About"), page("about"))
+    with pytest.raises(ContentProblem):
+        blog.targets()
 
 
 def test_f10_a_renamed_post_leaves_a_redirect_in_one_step(blog: Blog) -> None:

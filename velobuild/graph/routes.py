@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 
 from velobuild.content.places import SITE, Places, Reserved, file_of
+from velobuild.errors import ContentProblem
 from velobuild.graph.reader import Reader, path_of, plain_path
 from velobuild.graph.views import Pager
 from velobuild.model.keys import Query
@@ -47,7 +48,10 @@ def own_files(reader: Reader) -> list[str]:
 
 
 def expand(reader: Reader, former: Sequence[tuple[str, str]] = ()) -> list[Target]:
-    """Every output that a renderer makes, in a fixed order. `former` are (old, new) paths of posts that moved."""
+    """Every output that a renderer makes, in a fixed order. `former` are (old, new) paths of posts that moved.
+
+    Raises ContentProblem VB3004 if a local page stands in the way of another.
+    """
     config = reader.site.config
     ids = reader.ids(Query())
     paths = reader.paths
@@ -71,8 +75,6 @@ def expand(reader: Reader, former: Sequence[tuple[str, str]] = ()) -> list[Targe
             year_ids = reader.ids(Query(where=(("year", str(year.year)),)))
             params = {"year": year.year}
             targets += _list(reader, "year", path, year_ids, config.pagination.size, params, ("year.html", "year.html"))
-    for number, page in enumerate(reader.pages):
-        targets.append(_page(reader, "page", path_of(page), {"page": number}, page.template or "page.html"))
     targets.append(_page(reader, "404", "/404.html", {}, "404.html"))
     if config.feeds.rss:
         targets.append(_target(reader, "feed", "/feed.xml", "rss", {}))
@@ -82,7 +84,11 @@ def expand(reader: Reader, former: Sequence[tuple[str, str]] = ()) -> list[Targe
         targets.append(_target(reader, "sitemap", "/sitemap.xml", "sitemap", {}))
     if config.seo.robots:
         targets.append(_target(reader, "robots", "/robots.txt", "robots", {}))
-    return targets + list(_redirects(reader, former, [target.path for target in targets]))
+    taken = Places()
+    for target in targets:
+        taken.take(target.path, target.url)
+    targets += _local_pages(reader, taken)
+    return targets + list(_redirects(reader, former, taken))
 
 
 def _list(
@@ -128,14 +134,29 @@ def _folder(path: str) -> str:
     return stem if dot and ending.lower() in {"html", "htm"} else path.rstrip("/")
 
 
-def _redirects(reader: Reader, former: Sequence[tuple[str, str]], files: Sequence[str]) -> Iterator[Target]:
+def _local_pages(reader: Reader, taken: Places) -> Iterator[Target]:
+    """The owner's own pages. Raises ContentProblem VB3004 if one would replace a page that velobuild makes."""
+    for number, page in enumerate(reader.pages):
+        target = _page(reader, "page", path_of(page), {"page": number}, page.template or "page.html")
+        rival = taken.rival(target.path)
+        if rival is not None:
+            raise ContentProblem(
+                f"the page “{page.title}” wants the address {target.url}, which {rival} has",
+                code="VB3004",
+                where=f"page {page.path}",
+                hint="give the page another `path` in its front matter, or move the other with [urls] or [taxonomies]",
+            )
+        taken.take(target.path, target.url)
+        yield target
+
+
+def _redirects(reader: Reader, former: Sequence[tuple[str, str]], taken: Places) -> Iterator[Target]:
     """Configured redirects, then those of posts that moved; a file that is there now wins over either."""
     config = reader.site.config
     rows = [(plain_path(redirect.source), redirect.target) for redirect in config.redirects]
     if config.urls.redirects_from_old_slugs:
         rows += former
-    taken = Places()
-    for file in (*files, *own_files(reader)):
+    for file in own_files(reader):
         taken.take(file, SITE)
     for source, target in rows:
         # Where case does not count, a redirect from /Tea/ would replace the page /tea/ that it leads to.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -28,34 +29,34 @@ def demo(context: Context, folder: Path | None, serve: bool, port: int | None, o
     from velobuild.serve.preview import bound
 
     target = (context.directory / folder) if folder else Path(tempfile.mkdtemp(prefix="velobuild-demo-"))
-    listener = bound("127.0.0.1", port)
-    url = address(listener, "")
-    ready = prepare_demo(
-        target,
-        environment=context.environment,
-        say=context.say,
-        warn=context.warn,
-        progress=context.progress,
-        base_url=url.rstrip("/"),
-        cache=context.cache,
-    )
-    try:
-        if ready.report.sync is not None:
-            context.say(sync_line(ready.report.sync))
-        context.say(build_line(ready.report, f"{ready.loaded.out}/"))
-        context.show_warnings()
-        context.say(f"The whole demo took {ready.seconds:.1f} s. It lies in {target}:")
-        context.say(f"  site   {ready.loaded.root}  (velobuild.toml, pages/, public/)")
-        context.say(
-            f"  CMS    {ready.running.dashboard_url}  login {ready.running.email}  password {ready.running.password}"
+    with bound("127.0.0.1", port) as listener:
+        url = address(listener, "")
+        ready = prepare_demo(
+            target,
+            environment=context.environment,
+            say=context.say,
+            warn=context.warn,
+            progress=context.progress,
+            base_url=url.rstrip("/"),
+            cache=context.cache,
         )
-        if serve:
-            run_preview(context, ready.loaded.out, listener, prefix="", open_browser=open_browser)
-        else:
+        try:
+            if ready.report.sync is not None:
+                context.say(sync_line(ready.report.sync))
+            context.say(build_line(ready.report, f"{ready.loaded.out}/"))
+            context.show_warnings()
+            context.say(f"The whole demo took {ready.seconds:.1f} s. It lies in {target}:")
+            context.say(f"  site   {ready.loaded.root}  (velobuild.toml, pages/, public/)")
+            login = f"login {ready.running.email}  password {ready.running.password}"
+            if serve:
+                context.say(f"  CMS    {ready.running.dashboard_url}  {login}")
+                run_preview(context, ready.loaded.out, listener, prefix="", open_browser=open_browser)
+                return
+            context.say(f"  CMS    {target / 'cms'}  {login}")
+            context.say("The site's links begin with / and so want a web server; the CMS has ended and starts again:")
+            context.say(f"  velobuild -C {quote(str(ready.loaded.root))} serve")
+            context.say(f"  velobuild cms --data {quote(str(target / 'cms'))} start --port {ready.running.port}")
             index = ready.loaded.out / "index.html"
-            context.say("Its links begin with / and so want a web server:")
-            context.say(f"  velobuild -C {ready.loaded.root} serve")
             context.result(str(index), {"site": str(ready.loaded.root), "index": str(index), "url": url})
-    finally:
-        listener.close()
-        ready.close()
+        finally:
+            ready.close()

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.cli.command_line import velobuild
 from tests.judges.served import serving
 from velobuild.errors import OutputError
 from velobuild.serve.preview import application, bound
@@ -137,6 +138,15 @@ def test_what_a_browser_has_is_not_sent_again_but_it_must_ask(url: str) -> None:
 def test_nothing_can_be_written(url: str) -> None:
     assert [ask(url, "/soup/", method)[0] for method in ("POST", "PUT", "DELETE")] == [405, 405, 405]
     assert ask(url, "/soup/", "HEAD")[::2] == (200, b"")
+
+
+def test_neither_serving_nor_going_back_needs_the_cms(tmp_path: Path) -> None:
+    (site(tmp_path) / "velobuild.toml").write_text('[source]\ntype = "velocms"\n')
+    with serving(tmp_path) as (url, _):
+        assert ask(url, "/")[0] == 200
+    assert velobuild("releases", directory=tmp_path).code == 0
+    ended = velobuild("build", directory=tmp_path)  # the control: what does need it still says so
+    assert (ended.code, ended.err.startswith("error[VB1105]: the CMS's address is missing")) == (2, True)
 
 
 def test_a_swapped_release_is_seen_at_once(tmp_path: Path) -> None:

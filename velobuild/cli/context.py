@@ -108,6 +108,14 @@ class Context:
     @cached_property
     def loaded(self) -> Loaded:
         """The configuration. Raises ConfigError with every finding."""
+        return self._load(needs_cms=True)
+
+    @cached_property
+    def loaded_for_this_machine(self) -> Loaded:
+        """The configuration for what asks the CMS nothing: a rollback must not fail for want of its address."""
+        return self._load(needs_cms=False)
+
+    def _load(self, *, needs_cms: bool) -> Loaded:
         from pathlib import Path
 
         from velobuild.config.load import load
@@ -120,6 +128,7 @@ class Context:
             overrides=self.flags.set,
             labels=self._labels,
             env_name=self.flags.env or self.environment.get("VELOBUILD_ENV") or None,
+            needs_cms=needs_cms,
         )
         for warning in loaded.warnings:
             self.warn(warning)

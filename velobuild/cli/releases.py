@@ -20,7 +20,7 @@ def releases(context: Context) -> None:
     """List the releases that are kept."""
     from velobuild.pipeline.building import publisher_of
 
-    found = publisher_of(context.loaded).list()
+    found = publisher_of(context.loaded_for_this_machine).list()
     lines = [_line(info) for info in found]
     if not lines and not context.flags.json:
         context.say("There is no release yet: `velobuild build` makes one")
@@ -36,7 +36,7 @@ def rollback(context: Context, release: int | None) -> None:
     from velobuild.pipeline.building import publisher_of
     from velobuild.publish.lock import SiteLock
 
-    loaded = context.loaded
+    loaded = context.loaded_for_this_machine
     if loaded.config.build.publish == "in-place":
         raise ConfigError(
             "an in-place site keeps no releases to go back to",
@@ -56,8 +56,8 @@ def resume(context: Context) -> None:
     from velobuild.pipeline.building import publisher_of
     from velobuild.publish.lock import SiteLock
 
-    with SiteLock(context.loaded.state):
-        publisher = publisher_of(context.loaded)
+    with SiteLock(context.loaded_for_this_machine.state):
+        publisher = publisher_of(context.loaded_for_this_machine)
         held = publisher.held()
         publisher.resume()
     text = "The site was not held" if held is None else "Builds go live again; the next one replaces what is live"

@@ -24,7 +24,7 @@ OPEN = click.option("--open", "open_browser", is_flag=True, default=False, help=
 @click.pass_obj
 def serve(context: Context, host: str, port: int | None, open_browser: bool) -> None:
     """Serve the output folder as a static host would, until Ctrl-C. Nothing is built."""
-    loaded = context.loaded
+    loaded = context.loaded_for_this_machine
     if not (loaded.out / "index.html").is_file():
         raise ConfigError(
             f"there is no built site in {loaded.out}",

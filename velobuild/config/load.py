@@ -31,12 +31,13 @@ def load(
     overrides: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
     env_name: str | None = None,
+    needs_cms: bool = True,
 ) -> Loaded:
     """Settle a site's configuration.
 
     `file` is taken as it is, else velobuild.toml is looked for in `directory` and above it. `overrides` maps dotted
     keys to text, as `--set` gives them; `labels` names the flag that gave one, if it was another. Missing tokens are
-    no error here: see `Loaded.require_tokens`.
+    no error here: see `Loaded.require_tokens`. Without `needs_cms` a missing address of the CMS is none either.
 
     Raises: ConfigError with every finding, in the order of the file.
     """
@@ -66,6 +67,8 @@ def load(
     if config is not None:
         config = checks.normalised(config)
         findings += [Finding(w.path, w.code, w.what, hint=w.hint, about_value=True) for w in checks.findings(config)]
+    if not needs_cms:
+        findings = [f for f in findings if (f.code, f.path) != ("VB1105", ("source", "url"))]
     if findings or config is None:
         diagnostics = [source.diagnostic(finding) for finding in findings]
         secret = {found.where for found in diagnostics if found.code == "VB1203"}

@@ -7,6 +7,7 @@ folder would differ from one that knows the past.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import unicodedata
 from collections.abc import Collection as Sized
@@ -24,6 +25,8 @@ from velobuild.errors import Diagnostic
 from velobuild.model.entries import DEVICE_NAMES, SLUG_BYTES_MAX, cut_bytes, is_word_char, slugify
 
 SLUG_SIGNS = frozenset("-_.~+")
+# Nearly every slug; there is nothing in it to look at.
+PLAIN = re.compile(r"[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*")
 NUMBERS_TRIED = 20
 PUBLIC = "SELECT id, slug, title, sort_at FROM post WHERE status = 'published' AND sort_at <= ? ORDER BY sort_at, id"
 CURRENT = "SELECT post_id, path, slug FROM permalink ORDER BY post_id"
@@ -53,6 +56,8 @@ def safe_slug(slug: str, id: str) -> str:
 
 def _usable(slug: str) -> str:
     """What of a slug can stand in an address; "" if nothing."""
+    if PLAIN.fullmatch(slug) and len(slug) <= SLUG_BYTES_MAX:
+        return slug
     text = unicodedata.normalize("NFC", slug)
     decoded = unquote(unquote(text))
     if any(unicodedata.category(char) in {"Cc", "Cs"} or char in "/\\" for char in decoded):
@@ -130,9 +135,9 @@ def settle(
             findings.append(Diagnostic("VB3002", "the post has no usable slug; its id stands in", where=where))
         name = _portable(usable or id_name(id), id) if by_slug else id_name(id)
         wanted = place(urls.post, name, id, sort_at, zone)
-        rival = None if wanted in reserved else taken.rival(file_of(wanted))
+        rival = SITE if wanted in reserved else taken.rival(file_of(wanted))
         found = Permalink(id, wanted, name)
-        if wanted in reserved or rival is not None:
+        if rival is not None:
             free = _free(urls.post, found, sort_at, zone, reserved, taken)
             findings.append(_moved(wanted, rival, where, left_out=free is None))
             if free is None:
@@ -154,9 +159,9 @@ def _free(
     return None
 
 
-def _moved(path: str, rival: str | None, where: str, *, left_out: bool) -> Diagnostic:
+def _moved(path: str, rival: str, where: str, *, left_out: bool) -> Diagnostic:
     fate = "the post was left out" if left_out else "a suffix was added"
-    if rival is None or rival == SITE:
+    if rival == SITE:
         hint = "change the post's slug, or [urls], [taxonomies] or the page that wants the address"
         return Diagnostic("VB3004", f"the address {path} is needed by the site itself; {fate}", where, hint)
     hint = "change one of the two slugs in the CMS"
@@ -173,8 +178,9 @@ def place(pattern: str, name: str, id: str, sort_at: str, zone: tzinfo) -> str:
         at = datetime.fromisoformat(sort_at).astimezone(zone)
         path = path.replace("{year}", f"{at.year:04d}").replace("{month}", f"{at.month:02d}")
         path = path.replace("{day}", f"{at.day:02d}")
-    path = path.replace("{id}", id_name(id) if "{slug}" in pattern else name).replace("{slug}", name)
-    return unicodedata.normalize("NFC", path)
+    if "{id}" in pattern:
+        path = path.replace("{id}", id_name(id) if "{slug}" in pattern else name)
+    return unicodedata.normalize("NFC", path.replace("{slug}", name))
 
 
 def assign(

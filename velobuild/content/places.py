@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 PAGE_ENDINGS = (".html", ".htm")
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 SITE = "the site itself"
+NEVER = r"(?!)"
 ANY_OF = {"year": r"\d{4}", "number": r"\d+"}
 
 
@@ -24,6 +25,8 @@ def file_of(path: str) -> str:
 
 def collision_key(path: str) -> str:
     """Equal for paths that are one file on some file system: case and Unicode normal form do not count."""
+    if path.isascii():
+        return path.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
 
 
@@ -65,17 +68,17 @@ class Reserved:
     names: frozenset[str] = frozenset()
     patterns: tuple[str, ...] = ()
     _beginnings: frozenset[str] = field(init=False, repr=False)
-    _shapes: tuple[re.Pattern[str], ...] = field(init=False, repr=False)
+    _shape: re.Pattern[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         beginnings = {part for pattern in self.patterns for part in _fixed_beginnings(pattern)}
         numbered = [pattern for pattern in self.patterns if "{year}" in pattern or "{number}" in pattern]
         object.__setattr__(self, "_beginnings", frozenset({*self.names, *beginnings}))
-        object.__setattr__(self, "_shapes", tuple(map(_shape, numbered)))
+        object.__setattr__(self, "_shape", re.compile("|".join(map(_shape, numbered)) or NEVER))
 
     def __contains__(self, path: str) -> bool:
         key = collision_key(path.strip("/"))
-        return key in self._beginnings or any(shape.fullmatch(key) for shape in self._shapes)
+        return key in self._beginnings or self._shape.fullmatch(key) is not None
 
     def places(self) -> Places:
         """The files as taken places, to which posts are added."""
@@ -94,6 +97,6 @@ def _fixed_beginnings(pattern: str) -> Iterable[str]:
         yield "/".join(parts[:number])
 
 
-def _shape(pattern: str) -> re.Pattern[str]:
+def _shape(pattern: str) -> str:
     parts = enumerate(PLACEHOLDER.split(collision_key(pattern.strip("/"))))
-    return re.compile("".join(ANY_OF.get(part, "[^/]+") if at % 2 else re.escape(part) for at, part in parts))
+    return "".join(ANY_OF.get(part, "[^/]+") if at % 2 else re.escape(part) for at, part in parts)

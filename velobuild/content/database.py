@@ -12,7 +12,7 @@ from velobuild.errors import Diagnostic, OutputError
 from velobuild.model.ports import Warn
 
 FILE_NAME = "site.db"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PATIENCE_S = 30.0
 Connection = sqlite3.Connection
 """An open database, as the layers above pass it on: sqlite3 itself is this package's business."""
@@ -41,6 +41,8 @@ def connect(file: Path, *, read_only: bool = False, patience_s: float = PATIENCE
             connection.execute("PRAGMA journal_mode = WAL")
             # NORMAL may lose the last commits in a power cut, never the file: what is lost is fetched again.
             connection.execute("PRAGMA synchronous = NORMAL")
+            # 64 MB, not 4: each time the log is folded into the file, the disk is waited for.
+            connection.execute("PRAGMA wal_autocheckpoint = 16384")
     except BaseException:
         connection.close()
         raise

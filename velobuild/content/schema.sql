@@ -13,10 +13,10 @@ CREATE TABLE entry (
     collection TEXT NOT NULL, id TEXT NOT NULL, version TEXT NOT NULL, fingerprint BLOB NOT NULL, value TEXT NOT NULL,
     PRIMARY KEY (collection, id)
 ) STRICT, WITHOUT ROWID;
--- `input` is the fingerprint of format and body; `prepared` the memo row whose media uses are recorded.
-CREATE TABLE body (
-    post_id TEXT PRIMARY KEY, format TEXT NOT NULL, body TEXT NOT NULL, input BLOB NOT NULL, prepared BLOB
-) STRICT;
+-- `input` is the fingerprint of format and body.
+CREATE TABLE body (post_id TEXT PRIMARY KEY, format TEXT NOT NULL, body TEXT NOT NULL, input BLOB NOT NULL) STRICT;
+-- The memo row whose media uses are recorded. Apart, since to change one column SQLite writes the whole row again.
+CREATE TABLE body_use (post_id TEXT PRIMARY KEY, prepared BLOB NOT NULL) STRICT, WITHOUT ROWID;
 
 -- What queries sort and filter by. `sort_at` is the publication time, else the creation time, in a fixed-width UTC form.
 CREATE TABLE post (
@@ -38,5 +38,6 @@ CREATE TABLE former_path (path TEXT PRIMARY KEY, post_id TEXT NOT NULL) STRICT, 
 CREATE TABLE asset (url TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE media_use (post_id TEXT NOT NULL, url TEXT NOT NULL, PRIMARY KEY (post_id, url)) STRICT, WITHOUT ROWID;
 
--- Results of pure, costly functions by the fingerprint of everything that went in.
-CREATE TABLE memo (input BLOB PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+-- Results of pure, costly functions by the fingerprint of everything that went in. With rowids: large values are
+-- appended, and only the small index is written at random places.
+CREATE TABLE memo (input BLOB PRIMARY KEY, value BLOB NOT NULL) STRICT;

@@ -188,7 +188,13 @@ class Store:
         # A newer copy may have arrived before the entry was taken away.
         self.connection.execute(FORGET_STAGED, (kind, id))
         if kind is Collection.POSTS:
-            for table, column in (("post", "id"), ("body", "post_id"), ("tag", "post_id"), ("media_use", "post_id")):
+            for table, column in (
+                ("post", "id"),
+                ("body", "post_id"),
+                ("tag", "post_id"),
+                ("media_use", "post_id"),
+                ("body_use", "post_id"),
+            ):
                 self.connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (id,))  # noqa: S608 - our own names
         return Change(kind, id, None if before is None else before[0], None)
 

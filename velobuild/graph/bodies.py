@@ -15,7 +15,10 @@ from velobuild.graph.site import Site
 from velobuild.markup.prepare import MarkupOptions, Prepared, decode, encode, prepare, recipe
 from velobuild.model.entries import BodyFormat
 
-BODIES = "SELECT post_id, input, prepared FROM body JOIN permalink USING (post_id) ORDER BY post_id"
+BODIES = (
+    "SELECT post_id, input, prepared FROM body JOIN permalink USING (post_id) LEFT JOIN body_use USING (post_id) "
+    "ORDER BY post_id"
+)
 BODY = "SELECT format, body, input, title FROM body JOIN post ON post.id = post_id WHERE post_id = ?"
 # Links to files of these kinds are media as well, if the CMS or one of its media hosts holds them.
 FILE_ENDINGS = frozenset(["png", "jpg", "jpeg", "gif", "webp", "avif", "mp4", "m4a", "webm", "mp3", "ogg", "pdf"])
@@ -128,5 +131,6 @@ def remember(connection: Connection, bodies: Iterable[PreparedBody]) -> None:
             [(row.post_id, url) for row in rows for url in row.media],
         )
         connection.executemany(
-            "UPDATE body SET prepared = ? WHERE post_id = ?", [(row.key, row.post_id) for row in rows]
+            "INSERT OR REPLACE INTO body_use (post_id, prepared) VALUES (?, ?)",
+            [(row.post_id, row.key) for row in rows],
         )

@@ -175,6 +175,8 @@ def _call(start: int) -> object:
 
 
 def _begin_worker() -> None:
+    # Little of what a page leaves behind goes round in circles: looking for those seldom is enough.
+    gc.set_threshold(20_000, 20, 20)
     # The parent decides what an interrupt means; a worker whose parent is gone must not go on writing.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -57,7 +57,7 @@ def prepare_body(connection: Connection, site: Site, post_id: str) -> PreparedBo
     """Prepare one body. Raises ContentProblem if it cannot be shown at all."""
     format, body, input, title = connection.execute(BODY, (post_id,)).fetchone()
     where = f"post “{title}” (id {post_id})"
-    prepared = _prepared(body, BodyFormat(format), site, where)
+    prepared = _prepared(body, format, site, where)
     return PreparedBody(
         post_id,
         memo_key(recipe_of(site.post_markup), input),
@@ -67,9 +67,9 @@ def prepare_body(connection: Connection, site: Site, post_id: str) -> PreparedBo
     )
 
 
-def _prepared(body: str, format: BodyFormat, site: Site, where: str) -> Prepared:
+def _prepared(body: str, format: str, site: Site, where: str) -> Prepared:
     try:
-        return prepare(body, format, site.post_markup)
+        return prepare(body, BodyFormat(format), site.post_markup)
     except ContentProblem as error:
         raise ContentProblem(str(error), code=error.code, where=where, hint=error.hint) from error
     except (

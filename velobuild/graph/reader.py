@@ -326,5 +326,5 @@ def path_of(page: Page) -> str:
 
 
 def plain_path(path: str) -> str:
-    """An address on the site as people write it, percent-encoded or not, as a path: NFC, plain characters."""
-    return unicodedata.normalize("NFC", unquote(path))
+    """An address on the site as people write it, percent-encoded or not, as a path: from the root, NFC, plain characters."""
+    return "/" + unicodedata.normalize("NFC", unquote(path)).lstrip("/")

@@ -326,5 +326,5 @@ def path_of(page: Page) -> str:
 
 
 def plain_path(path: str) -> str:
-    """An address on the site as people write it, percent-encoded or not, as a path: from the root, NFC, plain characters."""
+    """An address on the site as people write it, percent-encoded or not, as a path from the root, in NFC."""
     return "/" + unicodedata.normalize("NFC", unquote(path)).lstrip("/")

@@ -19,7 +19,6 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 import httpcore
-import httpx
 
 from velobuild import __version__
 from velobuild.errors import ProtocolError, SourceUnavailable
@@ -39,6 +38,8 @@ CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 @functools.cache
 def public_authorities() -> ssl.SSLContext:
     """The well-known certificate authorities; loading them takes a while, so it is done once."""
+    import httpx  # Slow to load; a build that has no file to fetch does without it.
+
     return httpx.create_ssl_context(trust_env=False)
 
 

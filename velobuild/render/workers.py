@@ -19,7 +19,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from velobuild.content.database import FILE_NAME, connect, snapshot
 from velobuild.errors import ContentProblem, Diagnostic, OutputError
@@ -27,8 +27,10 @@ from velobuild.graph.bodies import PreparedBody, prepare_body
 from velobuild.graph.reader import Reader
 from velobuild.graph.site import Site
 from velobuild.model.outputs import OutputFile, Phase, Target
-from velobuild.render.renderers import Rendering
 from velobuild.render.theme import Theme
+
+if TYPE_CHECKING:
+    from velobuild.render.renderers import Rendering
 
 PARALLEL_FROM = 200
 CHUNK = 64
@@ -103,6 +105,9 @@ def prepare_bodies(site: Site, post_ids: Sequence[str], *, jobs: int) -> Iterato
 
 def render_all(job: RenderJob, *, jobs: int) -> Iterator[Rendered]:
     """Render the job's targets, in chunks, in their order."""
+    # Not before: a build that finds nothing to do needs no Jinja. Not later: forked workers share what is loaded.
+    from velobuild.render.renderers import Rendering
+
     rendering: list[Rendering] = []
 
     def chunk(start: int) -> Rendered:

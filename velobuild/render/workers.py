@@ -179,13 +179,15 @@ def _call(start: int) -> object:
     return _chunk(start)
 
 
-def _begin_worker() -> None:
+def _begin_worker(parent: int) -> None:
     # Little of what a page leaves behind goes round in circles: looking for those seldom is enough.
     gc.set_threshold(20_000, 20, 20)
     # The parent decides what an interrupt means; a worker whose parent is gone must not go on writing.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()
+    if os.getppid() != parent:  # It was gone before we asked to go with it.
+        os._exit(1)
 
 
 def _die_with_parent() -> None:
@@ -210,7 +212,7 @@ def _spread(chunk: Callable[[int], T], items: int, workers: int) -> Iterator[T]:
     gc.freeze()
     try:
         with ProcessPoolExecutor(
-            workers, mp_context=multiprocessing.get_context("fork"), initializer=_begin_worker
+            workers, mp_context=multiprocessing.get_context("fork"), initializer=_begin_worker, initargs=(os.getpid(),)
         ) as pool:
             for result in pool.map(_call, starts):
                 yield cast(T, result)

@@ -233,6 +233,7 @@ class SiteTest:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
+            timeout=60,  # whoever still holds its streams then has outlived it
         )
         assert ended.returncode in (0, -signal.SIGKILL), ended.stderr
         return ended.returncode != 0

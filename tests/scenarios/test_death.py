@@ -43,7 +43,7 @@ def kill_builds(site: SiteTest, rounds: int, seed: int) -> dict[str, int]:
         process.communicate()
         after_kill = site.contents()
 
-        site.apart("build").expects_exit(0)
+        site.builds()
 
         after = site.contents()
         assert f"Round {number}" in site.text(f"post-{number % 5}/index.html")
@@ -87,7 +87,7 @@ def test_an_in_place_build_killed_at_random_moments_is_completed_by_the_next(sit
             process.send_signal(signal.SIGKILL)
         process.communicate()
         killed = site.contents()
-        site.apart("build").expects_exit(0)
+        site.builds()
         after = site.contents()
         assert all(sha256 in (before.get(path), after.get(path)) for path, sha256 in killed.items())
     fresh = sites("fresh").builds()
@@ -99,19 +99,27 @@ def test_an_in_place_build_killed_at_random_moments_is_completed_by_the_next(sit
 def test_a_build_killed_at_any_rename_is_completed_by_the_next_although_nothing_changed_since(
     sites: Sites, mode: str
 ) -> None:
-    site = sites(mode, build={"publish": mode}).posts(3).builds()
+    site = sites(mode, build={"publish": mode}).posts(2).builds()
     deaths = 0
     while True:
-        site.edit("post-1", title=f"Round {deaths} begins", tags=[f"round {deaths}", "tag 1"])
+        site.edit("post-1", title=f"Round {deaths} begins", tags=[f"round {deaths}"])
         if not site.dies("os.rename", deaths + 1, "build"):
             break
-        site.apart("build").expects_exit(0)
+        site.builds()
         assert f"Round {deaths} begins" in site.text("post-1/index.html")
         assert f"Round {deaths} begins" in site.text("index.html")
         site.expects_pages(f"tags/round-{deaths}").expects_nowhere(f"Round {deaths - 1} begins")
         assert not (site.root / ".velobuild/journal.json").exists()
         deaths += 1
     assert deaths >= (2 if mode == "release" else 8)
+
+
+@pytest.mark.slow
+def test_no_worker_outlives_a_build_that_is_killed_while_it_starts_them(site: SiteTest) -> None:
+    site.posts(220)
+    for _ in range(3):
+        assert site.dies("os.fork", 2, "build", "--jobs", "2")
+    site.apart("build", "--jobs", "2").expects_exit(0)
 
 
 @pytest.fixture

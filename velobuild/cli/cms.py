@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,17 +31,15 @@ def cms(context: click.Context, data: Path) -> None:
     context.meta[DATA] = data
 
 
-def _development(context: click.Context) -> DevCms:
+def _development(context: Context) -> DevCms:
     """The development CMS that `--data` names; looked up this late because `-C` may follow the command."""
-    top = context.find_root().obj
-    folder = top.directory if isinstance(top, Context) else Path()
-    return DevCms(folder / context.meta[DATA])
+    return DevCms(context.directory / click.get_current_context().meta[DATA])
 
 
-def _attach(context: click.Context) -> Running:
-    """The running server, let go of at the end of the command."""
+def _attach(context: Context) -> Running:
+    """The running server, let go of at the end of the command. Raises ConfigError VB1502 if it does not run."""
     running = _development(context).attach()
-    context.call_on_close(running.close)
+    click.get_current_context().call_on_close(running.close)
     return running
 
 
@@ -50,8 +47,8 @@ def _attach(context: click.Context) -> Running:
 @click.option(
     "--port", type=click.IntRange(0, 65535), help=f"0 takes a free one.  [default: {DEFAULT_PORT}; the port it runs on]"
 )
-@click.pass_context
-def start(context: click.Context, port: int | None) -> None:
+@click.pass_obj
+def start(context: Context, port: int | None) -> None:
     """Start it in the background, and say where it is."""
     development = _development(context)
     running = development.running()
@@ -59,26 +56,23 @@ def start(context: click.Context, port: int | None) -> None:
         running = development.start(DEFAULT_PORT if port is None else port)
     running.close()
     _result(context, _shown(running), _as_json(running))
-    click.echo("Next: velobuild cms seed FOLDER, then velobuild cms key create NAME", err=True)
+    context.say("Next: velobuild cms seed FOLDER, then velobuild cms key create NAME")
 
 
 @cms.command()
-@click.pass_context
-def stop(context: click.Context) -> None:
+@click.pass_obj
+def stop(context: Context) -> None:
     """Stop it. The content stays."""
     stopped = _development(context).stop()
-    click.echo("Stopped." if stopped else "It was not running.", err=True)
+    _result(context, "", {"stopped": stopped})
+    context.say("Stopped." if stopped else "It was not running.")
 
 
 @cms.command()
-@click.pass_context
-def status(context: click.Context) -> None:
-    """Say whether it runs, where, and what it holds. Ends with 1 if it does not run."""
-    running = _development(context).running()
-    if running is None:
-        click.echo("The development CMS is not running.", err=True)
-        context.exit(1)
-    context.call_on_close(running.close)
+@click.pass_obj
+def status(context: Context) -> None:
+    """Say where it runs and what it holds. Ends with 2 if it does not run."""
+    running = _attach(context)
     posts = running.posts()
     published = sum(post["status"] == "published" for post in posts)
     media, hooks = len(running.media()), len(running.webhooks())
@@ -112,28 +106,25 @@ def _as_json(running: Running) -> dict[str, Any]:
     }
 
 
-def _result(context: click.Context, text: str, value: Any) -> None:
+def _result(context: Context, text: str, value: Any) -> None:
     """What the command was asked for: as text, or as the one document that --json wants. No text prints nothing."""
-    top = context.find_root().obj
-    if isinstance(top, Context) and (text or top.flags.json):
-        top.result(text, value)
-    elif text:
-        click.echo(text)
+    if text or context.flags.json:
+        context.result(text, value)
 
 
 @cms.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.pass_context
-def seed(context: click.Context, folder: Path) -> None:
+@click.pass_obj
+def seed(context: Context, folder: Path) -> None:
     """Fill it from FOLDER: posts/*.md with front matter, media/, settings.toml.
 
     Again, it changes only what differs.
     """
     from velobuild.devcms.seed import seed as fill
 
-    seeded = fill(_attach(context), folder)
+    seeded = fill(_attach(context), context.directory / folder)
     for warning in seeded.warnings:
-        click.echo(f"warning[{warning.code}]: {warning.what}\n  --> {warning.where}", err=True)
+        context.warn(warning)
     text = f"Seeded {seeded.posts} posts ({seeded.created} new, {seeded.changed} changed), {seeded.media} media files."
     counts = {"posts": seeded.posts, "created": seeded.created, "changed": seeded.changed, "media": seeded.media}
     _result(context, text, counts)
@@ -147,20 +138,20 @@ def key() -> None:
 @key.command("create")
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="Again for each; the default reads.")
-@click.pass_context
-def create_key(context: click.Context, name: str, scopes: tuple[str, ...]) -> None:
+@click.pass_obj
+def create_key(context: Context, name: str, scopes: tuple[str, ...]) -> None:
     """Make a key and print it, this once: only its SHA-256 is kept.
 
     Without --scope it may read posts, media and site settings: all that velobuild needs.
     """
     made = _attach(context).create_key(name, scopes or READ_SCOPES)
     _result(context, made, {"name": name, "key": made})
-    click.echo("Keep it now: it is not shown again. velobuild reads it from VELOCMS_API_KEY.", err=True)
+    context.say("Keep it now: it is not shown again. velobuild reads it from VELOCMS_API_KEY.")
 
 
 @key.command("list")
-@click.pass_context
-def list_keys(context: click.Context) -> None:
+@click.pass_obj
+def list_keys(context: Context) -> None:
     """Name the keys with their scopes."""
     keys = _attach(context).api_keys()
     lines = [f"{key.name}\t{'revoked' if key.revoked else 'valid'}\t{' '.join(key.scopes)}" for key in keys]
@@ -169,11 +160,12 @@ def list_keys(context: click.Context) -> None:
 
 @key.command("revoke")
 @click.argument("name")
-@click.pass_context
-def revoke_key(context: click.Context, name: str) -> None:
+@click.pass_obj
+def revoke_key(context: Context, name: str) -> None:
     """Refuse the key from its next call on."""
     _attach(context).revoke_key(name)
-    click.echo(f"Revoked {name}.", err=True)
+    _result(context, "", {"revoked": name})
+    context.say(f"Revoked {name}.")
 
 
 @cms.group()
@@ -185,16 +177,16 @@ def webhook() -> None:
 @click.argument("url")
 @click.option("--event", "events", multiple=True, type=click.Choice(EVENTS), help="Again for each; the default is all.")
 @click.option("--variant", type=click.Choice(["v1", "raw"]), default="v1", show_default=True, help="How it is signed.")
-@click.pass_context
-def add_webhook(context: click.Context, url: str, events: tuple[str, ...], variant: str) -> None:
+@click.pass_obj
+def add_webhook(context: Context, url: str, events: tuple[str, ...], variant: str) -> None:
     """Register URL and print the secret that signs its deliveries, this once."""
     secret = _attach(context).add_webhook(url, events or EVENTS, "raw" if variant == "raw" else "v1")
     _result(context, secret, {"url": url, "secret": secret})
 
 
 @webhook.command("list")
-@click.pass_context
-def list_webhooks(context: click.Context) -> None:
+@click.pass_obj
+def list_webhooks(context: Context) -> None:
     """Name the webhooks: id, state, variant, address, events."""
     hooks = _attach(context).webhooks()
     lines = [f"{hook.id}\t{_state(hook)}\t{hook.variant}\t{hook.url}\t{' '.join(hook.events)}" for hook in hooks]
@@ -207,25 +199,26 @@ def _state(hook: Webhook) -> str:
 
 @webhook.command("remove")
 @click.argument("webhook")
-@click.pass_context
-def remove_webhook(context: click.Context, webhook: str) -> None:
+@click.pass_obj
+def remove_webhook(context: Context, webhook: str) -> None:
     """Forget WEBHOOK, named by its id or address, and its deliveries."""
-    _attach(context).remove_webhook(webhook)
-    click.echo("Removed.", err=True)
+    removed = _attach(context).remove_webhook(webhook)
+    _result(context, "", {"removed": removed})
+    context.say("Removed.")
 
 
 @webhook.command("ping")
 @click.argument("webhook")
-@click.pass_context
-def ping(context: click.Context, webhook: str) -> None:
+@click.pass_obj
+def ping(context: Context, webhook: str) -> None:
     """Send test.ping to WEBHOOK, named by its id or address."""
     delivery = _attach(context).ping_webhook(webhook)
     _result(context, delivery, {"delivery": delivery})
 
 
 @webhook.command("deliveries")
-@click.pass_context
-def deliveries(context: click.Context) -> None:
+@click.pass_obj
+def deliveries(context: Context) -> None:
     """List the deliveries, oldest first: id, event, state, attempts, last status, last error."""
     found = _attach(context).deliveries()
     lines = [
@@ -238,9 +231,8 @@ def deliveries(context: click.Context) -> None:
 @cms.command()
 @click.argument("settings", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option("--reset", is_flag=True, help="First put every switch back to its default.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_context
-def switch(context: click.Context, settings: tuple[str, ...], reset: bool, as_json: bool) -> None:
+@click.pass_obj
+def switch(context: Context, settings: tuple[str, ...], reset: bool) -> None:
     """Change how the API behaves, at once, and print all switches.
 
     For example: velobuild cms switch rate_limit=3 rate_window_ms=500 dates=space
@@ -254,9 +246,8 @@ def switch(context: click.Context, settings: tuple[str, ...], reset: bool, as_js
         switches = switches.with_text(name, value)
     if settings or reset:
         running.set_switches(switches)
-    if as_json:
-        click.echo(json.dumps(asdict(switches), indent=2))
-        return
-    for name, value in asdict(switches).items():
-        shown = {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
-        click.echo(f"{name}={shown}")
+    words = {True: "on", False: "off"}
+    lines = [
+        f"{name}={words[value] if isinstance(value, bool) else value}" for name, value in switches.stored().items()
+    ]
+    _result(context, "\n".join(lines), switches.stored())

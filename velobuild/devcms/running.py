@@ -302,8 +302,11 @@ class Running:
             )
         return found[0]
 
-    def remove_webhook(self, url_or_id: str) -> None:
-        self.admin.delete("webhooks", self.webhook(url_or_id).id)
+    def remove_webhook(self, url_or_id: str) -> str:
+        """Returns the id of the one that was removed."""
+        id = self.webhook(url_or_id).id
+        self.admin.delete("webhooks", id)
+        return id
 
     def ping_webhook(self, url_or_id: str) -> str:
         """Send test.ping to one webhook. Returns the delivery's id."""

@@ -130,6 +130,7 @@ READS = {
     "posts:read": "/posts",
     "media:read": "/media",
     "comments:read": "/comments",
+    "members:read": "/members",
     "site-settings:read": "/site-settings",
 }
 
@@ -169,6 +170,98 @@ def test_a_key_with_the_write_scope_can_write_as_documented(devcms: Running) -> 
     assert changed["published_at"], "publishing stamps the date"
     assert (code(refused), set(refused.json()["error"]["details"])) == ("VALIDATION_ERROR", {"title", "slug", "status"})
     assert (twin.status_code, gone.status_code, devcms.posts()) == (422, 204, [])
+
+
+def test_members_are_listed_with_masked_addresses(devcms: Running) -> None:
+    devcms.admin.create("members", {"email": "ana@example.test", "name": "Ana"})
+    devcms.admin.create("members", {"email": "bo@example.test"})
+    with api(devcms, "members:read") as client:
+        body = client.get("/members", params={"per_page": 5})
+    listed = body.json()
+    assert {key: listed[key] for key in ("page", "per_page", "total", "total_pages")} == {
+        "page": 1, "per_page": 5, "total": 2, "total_pages": 1,
+    }  # fmt: skip
+    shown = {(item["email"], item["name"]) for item in listed["items"]}
+    assert shown == {("a***@example.test", "Ana"), ("b***@example.test", None)}
+    assert "ana@" not in body.text
+    guest = httpx.get(f"{devcms.url}/api/collections/members/records", trust_env=False)
+    assert guest.status_code == 403, "and nobody but the superuser reads the collection"
+
+
+def test_a_comment_over_the_api_is_approved_at_once_and_announced(devcms: Running) -> None:
+    one, two = devcms.create_posts([{"title": "One"}, {"title": "Two"}])
+    devcms.add_webhook("http://127.0.0.1:9/", ("comment.received",))
+    ana = {"post_id": one, "author_name": "Ana", "author_email": "ana@example.test", "body": "Lovely"}
+    with api(devcms, "comments:read", "comments:write") as client:
+        made = client.post("/comments", json=ana)
+        answer = client.post("/comments", json={**ana, "body": "Indeed", "parent_id": made.json()["data"]["id"]})
+        listed = client.get("/comments", params={"status": "approved"}).json()["items"]
+        elsewhere = client.post("/comments", json={**ana, "post_id": two, "parent_id": made.json()["data"]["id"]})
+    assert (made.status_code, answer.status_code) == (201, 201)
+    assert (made.json()["data"]["status"], made.json()["data"]["post_id"]) == ("approved", one)
+    assert answer.json()["data"]["parent_id"] == made.json()["data"]["id"]
+    assert {comment["body"] for comment in listed} == {"Lovely", "Indeed"}
+    assert (elsewhere.status_code, list(elsewhere.json()["error"]["details"])) == (422, ["parent_id"])
+    assert [delivery.event for delivery in devcms.deliveries()] == ["comment.received"] * 2
+
+
+def test_a_comment_that_cannot_be_is_refused_field_by_field(devcms: Running) -> None:
+    post = devcms.create_post(title="One")
+    good = {"post_id": post, "author_name": "Ana", "body": "Lovely"}
+    wrong: dict[str, list[object]] = {
+        "post_id": [None, "", "abcdefghijklmno", 7],
+        "author_name": [None, " ", "x" * 256],
+        "body": ["", "x" * 20_001, ["Lovely"]],
+        "author_email": ["nobody", "a b@c"],
+        "parent_id": ["abcdefghijklmno"],
+    }
+    with api(devcms, "comments:write") as client:
+        for field, values in wrong.items():
+            for value in values:
+                refused = client.post("/comments", json={**good, field: value})
+                assert (refused.status_code, code(refused)) == (422, "VALIDATION_ERROR"), (field, value)
+                assert list(refused.json()["error"]["details"]) == [field], value
+        garbled = client.post("/comments", content=b"{", headers={"Content-Type": "application/json"})
+        assert (garbled.status_code, code(garbled)) == (422, "VALIDATION_ERROR")
+        assert client.post("/comments", json=good).status_code == 201, "the control"
+
+
+def test_a_file_can_be_uploaded_with_the_scope_for_it(devcms: Running, picture: Path) -> None:
+    with api(devcms, "media:read", "media:write") as client:
+        files = {"file": ("pot.png", picture.read_bytes(), "image/png")}
+        made = client.post("/media", files=files, data={"alt": "A pot"})
+        (listed,) = client.get("/media", params={"type": "image"}).json()["items"]
+        without = [client.post("/media", data={"alt": "A pot"}), client.post("/media", json={"file": "x"})]
+    item = made.json()["data"]
+    assert (made.status_code, item) == (201, listed)
+    assert (item["filename"], item["mime_type"], item["alt"], item["size"]) == (
+        "pot.png", "image/png", "A pot", picture.stat().st_size,
+    )  # fmt: skip
+    assert httpx.get(item["url"], trust_env=False).content == picture.read_bytes()
+    assert [(answer.status_code, list(answer.json()["error"]["details"])) for answer in without] == [
+        (422, ["file"])
+    ] * 2  # fmt: skip
+
+
+# Besides the reads above: what each scope lets through, so that none is sold that opens nothing.
+WRITES = {
+    "posts:write": ("POST", "/posts"),
+    "media:write": ("POST", "/media"),
+    "comments:write": ("POST", "/comments"),
+    "comments:moderate": ("PATCH", "/comments/abcdefghijklmno/moderate"),
+}
+
+
+def test_every_scope_opens_an_address(devcms: Running) -> None:
+    assert {*READS, *WRITES} == set(SCOPES)
+    for scope, (method, path) in WRITES.items():
+        others = [other for other in SCOPES if other != scope]
+        with api(devcms, *others, name=f"all but {scope}") as client:
+            refused = client.request(method, path, json={})
+        with api(devcms, scope, name=f"only {scope}") as client:
+            let_in = client.request(method, path, json={})
+        assert refused.json()["error"]["details"] == {"required_scope": scope}
+        assert let_in.status_code in (404, 422), scope
 
 
 REFUSED = [

@@ -315,3 +315,9 @@ def test_the_token_reaches_neither_the_cache_nor_a_message(site: Site, tmp_path:
     assert files
     assert all(token.encode() not in file.read_bytes() for file in files)
     assert token not in repr(site.shelf) + repr(site.warnings)
+
+
+def test_doctor_warns_of_a_key_that_may_list_members(site: Site) -> None:
+    wide = Secret(site.cms.create_key("wide", (*READ_SCOPES, "members:read")), "the wide one")
+    told = [finding.what for finding in doctor(site, wide) if finding.verdict is Verdict.WARNING]
+    assert told == ["it can do more than it needs: members:read"]

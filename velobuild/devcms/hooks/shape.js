@@ -80,6 +80,21 @@ function comment(record, switches) {
   }, { author_email: record.getString("author_email"), parent_id: record.getString("parent_id") }, switches)
 }
 
+// An e-mail address as far as the API tells it: `ana@example.org` is `a***@example.org`.
+function masked(email) {
+  const at = email.lastIndexOf("@")
+  return [...email.slice(0, at)][0] + "***" + email.slice(at)
+}
+
+function member(record, switches) {
+  return optional({
+    id: record.id,
+    email: masked(record.getString("email")),
+    created: date(record, "created", switches),
+    updated: date(record, "updated", switches),
+  }, { name: record.getString("name") }, switches)
+}
+
 function settings(record, switches) {
   return optional(Object.assign({}, parsed(record, "extra") || {}, {
     id: record.id,
@@ -96,4 +111,4 @@ function settings(record, switches) {
   }, switches)
 }
 
-module.exports = { parsed, post, media, comment, settings }
+module.exports = { parsed, post, media, comment, member, settings }

@@ -16,8 +16,11 @@ const ROUTES = [
   ["DELETE", "posts/{id}", "posts:write", deletePost],
   ["GET", "media", "media:read", listMedia],
   ["GET", "media/{id}", "media:read", oneMedia],
+  ["POST", "media", "media:write", uploadMedia],
   ["GET", "comments", "comments:read", listComments],
+  ["POST", "comments", "comments:write", createComment],
   ["PATCH", "comments/{id}/moderate", "comments:moderate", moderateComment],
+  ["GET", "members", "members:read", listMembers],
   ["GET", "site-settings", "site-settings:read", siteSettings],
 ]
 
@@ -167,8 +170,17 @@ function onePost(call, id) {
 const LONGEST = { title: 255, slug: 255, excerpt: 500, seo_title: 60, seo_description: 160 }
 const WRITABLE = ["title", "slug", "status", "excerpt", "content_html", "content_json", "tags", "published_at", "seo_title", "seo_description"]
 
+// The fields that were sent.
+function sent(call) {
+  try {
+    return call.e.requestInfo().body
+  } catch (_) {
+    throw invalid({ body: "must be a JSON object" })
+  }
+}
+
 function write(call, record, status) {
-  const body = call.e.requestInfo().body
+  const body = sent(call)
   const details = {}
   for (const name of Object.keys(LONGEST)) {
     if (body[name] !== undefined && body[name] !== null && String(body[name]).length > LONGEST[name]) {
@@ -227,6 +239,28 @@ function oneMedia(call, id) {
   return { status: 200, body: shape.media(find("media", id), call.switches, origin(call)) }
 }
 
+// A form with the file as `file` and, if wanted, `alt`. Width and height stay unknown: nothing here reads pictures.
+function uploadMedia(call) {
+  let files = []
+  try {
+    files = call.e.findUploadedFiles("file")
+  } catch (_) {
+    // No form, or none with that field.
+  }
+  if (files.length !== 1) {
+    throw invalid({ file: "is required: one file, as multipart/form-data" })
+  }
+  const record = new Record($app.findCollectionByNameOrId("media"))
+  record.set("file", files[0])
+  record.set("alt", call.e.request.formValue("alt"))
+  try {
+    $app.save(record)
+  } catch (error) {
+    throw invalid({ file: String(error) })
+  }
+  return { status: 201, body: { data: shape.media(record, call.switches, origin(call)) } }
+}
+
 function listComments(call) {
   const where = {}
   const status = choice(call, "status", ["approved", "pending", "spam"])
@@ -239,15 +273,61 @@ function listComments(call) {
   return list(call, "comments", where, (record) => shape.comment(record, call.switches))
 }
 
+const COMMENT_LONGEST = { author_name: 255, author_email: 255, body: 20000 }
+
+// A comment that comes over the API is approved at once, as the documents say.
+function createComment(call) {
+  const body = sent(call)
+  const details = {}
+  const record = new Record($app.findCollectionByNameOrId("comments"))
+  record.set("status", "approved")
+  for (const name of ["post_id", "author_name", "body", "author_email", "parent_id"]) {
+    const value = body[name] === undefined || body[name] === null ? "" : body[name]
+    if (typeof value !== "string") {
+      details[name] = "must be a text"
+    } else if (value.length > (COMMENT_LONGEST[name] || 15)) {
+      details[name] = `must have at most ${COMMENT_LONGEST[name] || 15} characters`
+    } else {
+      record.set(name, value)
+    }
+  }
+  for (const name of ["post_id", "author_name", "body"]) {
+    if (!details[name] && record.getString(name).trim() === "") {
+      details[name] = "is required"
+    }
+  }
+  const email = record.getString("author_email")
+  if (email !== "" && !/^[^\s@]+@[^\s@]+$/.test(email)) {
+    details.author_email = "must be an e-mail address"
+  }
+  if (!details.post_id && $app.findRecordsByIds("posts", [record.getString("post_id")]).length === 0) {
+    details.post_id = "there is no such post"
+  }
+  const parent = record.getString("parent_id")
+  if (parent !== "" && !$app.findRecordsByIds("comments", [parent])
+    .some((other) => other.getString("post_id") === record.getString("post_id"))) {
+    details.parent_id = "there is no such comment on this post"
+  }
+  if (Object.keys(details).length > 0) {
+    throw invalid(details)
+  }
+  $app.save(record)
+  return { status: 201, body: { data: shape.comment(record, call.switches) } }
+}
+
 function moderateComment(call, id) {
   const record = find("comments", id)
-  const status = call.e.requestInfo().body.status
+  const status = sent(call).status
   if (!["approved", "pending", "spam"].includes(status)) {
     throw invalid({ status: "must be one of approved, pending, spam" })
   }
   record.set("status", status)
   $app.save(record)
   return { status: 200, body: { data: shape.comment(record, call.switches) } }
+}
+
+function listMembers(call) {
+  return list(call, "members", {}, (record) => shape.member(record, call.switches))
 }
 
 function siteSettings(call) {

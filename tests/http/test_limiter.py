@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from time import process_time
 
 import pytest
 
@@ -32,14 +33,15 @@ for _ in range(int(sys.argv[4])):
 """
 
 
-def take(limiter: Limiter, time: FakeTime, calls: int = 1) -> list[float]:
-    """The moments at which so many calls are let through, one after the other."""
+def take(limiter: Limiter, time: FakeTime, calls: int = 1, *, call_s: float = 0.0) -> list[float]:
+    """The moments at which so many calls are let through, one after the other, each of which takes so long."""
     moments = []
     for _ in range(calls):
         while isinstance(slot := limiter.take(KEY), float):
             time.sleep(slot)
         with slot:
             moments.append(time.now)
+            time.now += call_s
     return moments
 
 
@@ -185,14 +187,73 @@ def test_calls_are_counted_by_the_day() -> None:
     assert limiter.calls_today("another") == 0
 
 
-def test_the_estimate_of_remaining_time_is_what_it_then_takes() -> None:
+@pytest.mark.parametrize("gap_s", [0.0, 1.7])
+@pytest.mark.parametrize("call_s", [0.0, 0.2, 3.0])
+@pytest.mark.parametrize("calls", [1, 24, 25, 26, 49, 51, 107])
+@pytest.mark.parametrize("before", [1, 7, 24, 25, 31])
+def test_the_estimate_of_remaining_time_is_what_it_then_takes(
+    before: int, calls: int, call_s: float, gap_s: float
+) -> None:
+    """Calls go out in bursts, whole windows apart; where each takes 3 s the limit never bites."""
     time = FakeTime()
-    limiter = limiter_of(time, fixed=Rate(10, 60))
-    take(limiter, time, 4)
-    estimate, began = limiter.estimate_s(KEY, 46), time.now
-    take(limiter, time, 46)
-    assert time.now - began == pytest.approx(estimate, abs=61)
-    assert limiter_of(FakeTime(), fixed=Rate(10, 60)).estimate_s(KEY, 10) == 0
+    limiter = limiter_of(time, fixed=Rate(25, 60))
+    for _ in range(before):
+        take(limiter, time, call_s=call_s)
+        time.now += gap_s
+    estimate, began = limiter.estimate_s(KEY, calls), time.now
+    take(limiter, time, calls, call_s=call_s)
+    assert time.now - began == pytest.approx(estimate, abs=1)
+
+
+def test_control_an_even_rate_says_two_seconds_where_a_window_must_pass() -> None:
+    time = FakeTime()
+    limiter = limiter_of(time, fixed=Rate(25, 60))
+    assert limiter.estimate_s(KEY, 25) == 0
+    estimate, began = limiter.estimate_s(KEY, 26), time.now
+    take(limiter, time, 26)
+    assert time.now - began == pytest.approx(estimate, abs=0.1)
+    even = (26 - 25) / 25 * 60
+    assert even < 3 < 60 < estimate
+
+
+def test_the_estimate_counts_a_pause_a_lowered_limit_and_calls_under_way() -> None:
+    time = FakeTime()
+    paused = limiter_of(time, fixed=Rate(25, 60))
+    paused.pause(KEY, 90)
+    assert paused.estimate_s(KEY, 0) == 0
+    assert paused.estimate_s(KEY, 26) == pytest.approx(90 + 60, abs=0.1)
+
+    lowered = limiter_of(time)
+    lowered.tell(KEY, 100)
+    take(lowered, time, 40)
+    lowered.tell(KEY, 11)
+    estimate, began = lowered.estimate_s(KEY, 11), time.now
+    take(lowered, time, 11)
+    assert time.now - began == pytest.approx(estimate, abs=0.1)
+    assert estimate > 120, "the ten of the lowered limit go out once the forty are forgotten, the last a window later"
+
+    busy = limiter_of(time, fixed=Rate(2, 60))
+    slots = [busy.take(KEY) for _ in range(2)]
+    assert all(isinstance(slot, Slot) for slot in slots)
+    assert busy.estimate_s(KEY, 1) == pytest.approx(60, abs=0.1)
+
+
+def test_an_estimate_is_made_in_a_moment_however_much_is_to_do() -> None:
+    time = FakeTime()
+    limiter = limiter_of(time, fixed=Rate(1000, 3600))
+    take(limiter, time, 1000)
+    began = process_time()
+    assert limiter.estimate_s(KEY, 100_500) == pytest.approx(101 * 3600, rel=0.01)
+    assert process_time() - began < 0.2
+
+
+def test_what_is_left_is_the_room_in_the_window() -> None:
+    time = FakeTime()
+    limiter = limiter_of(time, fixed=Rate(25, 60))
+    take(limiter, time, 7)
+    assert limiter.left(KEY) == 18
+    time.now += 61
+    assert limiter.left(KEY) == 25
 
 
 def run_processes(folder: str, processes: int, calls: int, rate: Rate) -> list[float]:

@@ -16,7 +16,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -34,6 +34,7 @@ LONGEST_CALL_S = 45.0
 """A call still open after this long belongs to a process that is gone or hangs: the client's deadline is shorter."""
 POLL_S = 0.05
 KEPT_S = 3700.0
+CALLS_TIMED = 20
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS calls (
@@ -51,7 +52,13 @@ OPEN_CALLS = "SELECT id, pid, sent FROM calls WHERE key = ? AND ended IS NULL"
 END_CALL = "UPDATE calls SET ended = ? WHERE id = ?"
 FORGET = "DELETE FROM calls WHERE key = ? AND ended <= ?"
 COUNT = "SELECT COUNT(*) FROM calls WHERE key = ? AND (ended IS NULL OR ended > ?)"
-ENDS = "SELECT ended FROM calls WHERE key = ? AND ended > ? ORDER BY ended, id LIMIT 1 OFFSET ?"
+ENDS = "SELECT ended FROM calls WHERE key = ? AND ended > ? ORDER BY ended, id LIMIT ? OFFSET ?"
+# Of this process alone: how long a call of a process that died took, nobody saw.
+TIME_OF_A_CALL = """
+SELECT AVG(ended - sent) FROM (
+    SELECT sent, ended FROM calls WHERE key = ? AND ended > 0 AND pid = ? ORDER BY ended DESC, id DESC LIMIT ?
+)
+"""
 TAKE = "INSERT INTO calls (key, pid, sent) VALUES (?, ?, ?)"
 COUNT_DAY = "INSERT INTO days (key, day, calls) VALUES (?, ?, 1) ON CONFLICT (key, day) DO UPDATE SET calls = calls + 1"
 FORGET_DAYS = "DELETE FROM days WHERE day < ?"
@@ -92,6 +99,24 @@ def parse_rate(text: str) -> Rate:
     raise ConfigError(
         f"`{text}` is not a rate", code="VB1101", where="source.rate_limit", hint="write calls per time, such as 95/min"
     )
+
+
+def duration_s(
+    calls: int, rate: Rate, *, call_s: float, free: int, freed_after_s: Sequence[float], pause_s: float = 0.0
+) -> float:
+    """How many seconds so many calls take that go out one after the other, as early as the rate allows.
+
+    `free` places are empty now; those after them become so after `freed_after_s`, in that order, up to one whole rate.
+    Calls go out in bursts: the k-th waits for the call before it, and for the end of that which is a whole rate before
+    it to leave the window. So it is late by the latest of all chains of such waits, each of which begins at a place.
+    """
+
+    def chain_s(further: int) -> float:
+        bursts, single = divmod(further, rate.calls)
+        return max(further * call_s, bursts * (rate.reach_s + call_s) + single * call_s)
+
+    begins = [(0, pause_s), *((free + n, max(after_s, pause_s)) for n, after_s in enumerate(freed_after_s))]
+    return call_s + max(after_s + chain_s(calls - 1 - place) for place, after_s in begins if place < calls)
 
 
 def key_name(origin: str, token: str) -> str:
@@ -140,7 +165,7 @@ class Limiter:
             database.execute(FORGET, (key, now - max(rate.reach_s, KEPT_S)))
             (count,) = database.execute(COUNT, (key, now - rate.reach_s)).fetchone()
             if count >= rate.calls:
-                first = database.execute(ENDS, (key, now - rate.reach_s, count - rate.calls)).fetchone()
+                first = database.execute(ENDS, (key, now - rate.reach_s, 1, count - rate.calls)).fetchone()
                 return POLL_S if first is None else max(float(first[0]) + rate.reach_s - now, 0.001)
             row = database.execute(TAKE, (key, os.getpid(), now)).lastrowid
             day = self._clock().date().isoformat()
@@ -171,14 +196,37 @@ class Limiter:
         return self._rate(self._key_row(key)[0])
 
     def estimate_s(self, key: str, calls: int) -> float:
-        """How long `calls` further calls take if the limit alone holds them back, in seconds."""
+        """How many seconds until `calls` further calls, one after the other, have their answers.
+
+        Right if each takes as long as the last ones of this process did and no other process uses the key meanwhile.
+        """
+        if calls < 1:
+            return 0.0
         now = self._monotonic()
         told, paused_at, paused_until = self._key_row(key)
         rate = self._rate(told)
         (used,) = self._database.execute(COUNT, (key, now - rate.reach_s)).fetchone()
-        pause = max(paused_until - now, 0.0) if paused_at <= now else 0.0
-        beyond = max(calls + int(used) - rate.calls, 0)
-        return pause + beyond / rate.calls * rate.window_s
+        (took,) = self._database.execute(TIME_OF_A_CALL, (key, os.getpid(), CALLS_TIMED)).fetchone()
+        call_s = float(took or 0.0)
+        waited_for = min(calls, rate.calls) - max(rate.calls - used, 0)
+        some = (key, now - rate.reach_s, max(waited_for, 0), max(used - rate.calls, 0))
+        ends = [float(end) for (end,) in self._database.execute(ENDS, some)]
+        # A call under way is in no list of ends: it is taken to end as soon as another would.
+        ends += [now + call_s] * (waited_for - len(ends))
+        return duration_s(
+            calls,
+            rate,
+            call_s=call_s,
+            free=max(rate.calls - used, 0),
+            freed_after_s=[end + rate.reach_s - now for end in ends],
+            pause_s=max(paused_until - now, 0.0) if paused_at <= now else 0.0,
+        )
+
+    def left(self, key: str) -> int:
+        """How many calls the window still has room for."""
+        rate = self.rate(key)
+        (used,) = self._database.execute(COUNT, (key, self._monotonic() - rate.reach_s)).fetchone()
+        return max(rate.calls - int(used), 0)
 
     def calls_today(self, key: str) -> int:
         """Calls that this machine made with the key since midnight UTC."""

@@ -43,7 +43,8 @@ def no_progress(step: str, done: int, total: int | None, remaining_s: float | No
 class Listing:
     """Iterate over it for the pages' records as they arrive; afterwards `ids` and `stable` say what to think of them.
 
-    A record may come more than once; the later one is the truer. Raises ProtocolError for numbers that make no sense,
+    A record may come more than once; the later one is the truer. `calls_after` are those that follow the list and that
+    the remaining time shall count too. Raises ProtocolError for numbers that make no sense,
     and whatever the client raises.
     """
 
@@ -54,11 +55,13 @@ class Listing:
         params: Mapping[str, str] | None = None,
         *,
         progress: Progress = no_progress,
+        calls_after: int = 0,
     ) -> None:
         self._client = client
         self._path = path
         self._params = dict(params or {})
         self._progress = progress
+        self._calls_after = calls_after
         self.ids: frozenset[str] = frozenset()
         """The ids of the last pass."""
         self.passes = 0
@@ -91,7 +94,7 @@ class Listing:
                 most = self._most(page)
             elif page.items and page.items == before:
                 raise self._wrong(f"page {number} is page {number - 1} again: the CMS ignores `page`")
-            remaining = self._client.estimate_s(max(page.total_pages - number, 0))
+            remaining = self._client.estimate_s(max(page.total_pages - number, 0) + self._calls_after)
             self._progress(f"listing {self._path}", number, page.total_pages, remaining)
             yield page
             if not page.items or number >= page.total_pages:

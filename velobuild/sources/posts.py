@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,7 +47,11 @@ class Tally:
 
 
 class PostReading:
-    """One reading of the posts. `deltas` yields bodies as they come; afterwards `versions` names what exists."""
+    """One reading of the posts. `deltas` yields bodies as they come; afterwards `versions` names what exists.
+
+    `calls_after` says how many calls the synchronisation makes after the posts, given whether a post changed: who is
+    told how long it will take waits for those too.
+    """
 
     def __init__(
         self,
@@ -60,6 +64,7 @@ class PostReading:
         tally: Tally,
         warn: Warn,
         progress: Progress,
+        calls_after: Callable[[bool], int],
     ) -> None:
         self._client = client
         self._skips_members = config.members_only == "skip"
@@ -70,6 +75,7 @@ class PostReading:
         self._tally = tally
         self._warn = warn
         self._progress = progress
+        self._calls_after = calls_after
         self._committed = known.versions(POSTS)
         self._seen: dict[str, Summary] = {}
         self._unusable: dict[str, tuple[str, str]] = {}
@@ -96,11 +102,12 @@ class PostReading:
         self._tally.listed = len(listing.ids)
         uncertain = self._uncertain(listing)
         pending = [s for s in self._seen.values() if s.id not in uncertain and self._lacks_body(s)]
+        changed = bool(pending or uncertain) or self.versions != self._committed
+        others = len(uncertain) + self._calls_after(changed)
         for done, summary in enumerate(pending):
-            calls = len(pending) - done + len(uncertain)
-            self._progress("posts", done, len(pending), self._client.estimate_s(calls))
+            self._progress("posts", done, len(pending), self._client.estimate_s(len(pending) - done + others))
             yield from self._single(summary.id, summary)
-        self._progress("posts", len(pending), len(pending), 0.0)
+        self._progress("posts", len(pending), len(pending), self._client.estimate_s(others))
         for id in sorted(uncertain):
             yield from self._single(id, None)
         for id in self._unusable.keys() & self._committed.keys():

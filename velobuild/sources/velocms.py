@@ -16,7 +16,7 @@ from velobuild.http.client import ApiClient
 from velobuild.http.errors import RecordMissing
 from velobuild.model.entries import Collection, Comment, Delta, Media
 from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
-from velobuild.sources.listing import Listing, no_progress
+from velobuild.sources.listing import PER_PAGE, Listing, no_progress
 from velobuild.sources.memory import Memory, recall
 from velobuild.sources.posts import POSTS, PostReading, Tally, left_out
 from velobuild.sources.records import (
@@ -69,6 +69,7 @@ class VeloCms:
         """
         self._tally = Tally()
         memory = recall(cursor, self._limits)
+        media_due = memory.media_due(self._clock())
         posts = PostReading(
             self._client,
             self._config,
@@ -78,6 +79,7 @@ class VeloCms:
             tally=self._tally,
             warn=self._warn,
             progress=self._progress,
+            calls_after=lambda changed: self._calls_after_posts(known, media=changed or media_due),
         )
         yield from posts.deltas()
         memory = replace(memory, left_out=posts.left_out, members=posts.members)
@@ -92,6 +94,10 @@ class VeloCms:
             yield from self._records(known, COMMENTS, "comments", {"status": "approved"}, memory, posts.versions)
         yield from self._settings(known, memory)
 
+    def _calls_after_posts(self, known: Known, *, media: bool) -> int:
+        """The settings, and lists that are taken to be as long as last time."""
+        return 1 + media * _pages(known, MEDIA) + self._config.comments * _pages(known, COMMENTS)
+
     def _records(
         self,
         known: Known,
@@ -102,7 +108,8 @@ class VeloCms:
         posts: dict[str, str] | None = None,
     ) -> Iterator[Delta]:
         """A listed collection without bodies. `posts` are those whose comments are wanted."""
-        listing = Listing(self._client, path, params, progress=self._progress)
+        after = 1 + _pages(known, COMMENTS) * (collection is MEDIA and self._config.comments)
+        listing = Listing(self._client, path, params, progress=self._progress, calls_after=after)
         committed = known.versions(collection)
         versions: dict[str, str] = {}
         try:
@@ -168,3 +175,7 @@ class VeloCms:
                 f"give the key the scope {OPTIONAL_SCOPES[collection]} under Admin → Settings → API Keys",
             )
         )
+
+
+def _pages(known: Known, collection: Collection) -> int:
+    return max(-(-len(known.versions(collection)) // PER_PAGE), 1)

@@ -226,6 +226,35 @@ def test_doctor_finds_a_theme_that_is_not_there_and_the_nearest_one(site: Path) 
     assert doctor(site, "--offline", "--set", "theme.path=nowhere")[1]["theme"]["code"] == "VB1401"
 
 
+THEME = 'name = "mine"\nversion = "1"\ndescription = "Mine."\nlicence = "MIT"\n'
+
+
+@pytest.mark.parametrize(
+    ("manifest", "code", "what"),
+    [
+        ("name = ", "VB1402", "theme.toml cannot be read"),
+        ('name = "mine"\n', "VB1402", "does not say its version"),
+        (THEME + 'extends = "plian"\n', "VB1401", "there is no theme `plian`"),
+        (THEME + '[options.wide]\ntype = "boolean"\ndefault = 1\n', "VB1402", "the option `wide`"),
+        (THEME + '[options.wide]\ntype = "boolean"\ndefault = true\n', "VB1101", "wants boolean, not 'yes'"),
+    ],
+)
+def test_doctor_finds_in_a_damaged_theme_what_a_build_would(site: Path, manifest: str, code: str, what: str) -> None:
+    (site / "mine").mkdir()
+    (site / "mine" / "theme.toml").write_text(manifest)
+    config = site / "velobuild.toml"
+    config.write_text(
+        config.read_text().replace('name = "plain"', 'path = "mine"\n[theme.options]\nwide = "yes"')
+        if code == "VB1101"
+        else config.read_text().replace('name = "plain"', 'path = "mine"')
+    )
+    ended, findings = doctor(site, "--offline")
+    assert (ended, findings["theme"]["verdict"], findings["theme"]["code"]) == (2, "error", code)
+    assert what in str(findings["theme"]["what"])
+    (site / "mine" / "theme.toml").write_text(THEME + '[options.wide]\ntype = "string"\ndefault = ""\n')
+    assert doctor(site, "--offline")[0] == 0, "the control: mended, it is well"
+
+
 @pytest.mark.parametrize("mode", ["release", "in-place"])
 def test_doctor_finds_an_output_folder_that_must_not_be_used(site: Path, mode: str) -> None:
     code, findings = doctor(site, "--offline", "--set", "build.out=.", "--set", f"build.publish={mode}")

@@ -62,12 +62,28 @@ def test_themes_that_extend_each_other_are_refused(tmp_path: Path) -> None:
     assert (code, what) == ("VB1402", "8 themes extend each other")
 
 
-@pytest.mark.parametrize("theme", [{"path": "nowhere"}, {"name": "nobody"}])
-def test_an_unknown_theme_is_refused_with_those_that_are_there(tmp_path: Path, theme: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("theme", "hint"),
+    [
+        ({"path": "nowhere"}, "name the folder, seen from velobuild.toml, in which theme.toml lies"),
+        ({"name": "nobody"}, "velobuild ships: plain"),
+        ({"name": "base"}, "velobuild ships: plain"),
+        ({"name": "plian"}, "did you mean `plain`?"),
+    ],
+)
+def test_an_unknown_theme_is_refused_with_what_to_write_instead(
+    tmp_path: Path, theme: dict[str, str], hint: str
+) -> None:
     with pytest.raises(ConfigError) as refused:
         loaded(tmp_path, **theme)
     assert refused.value.code == "VB1401"
-    assert refused.value.hint == "velobuild ships: plain"
+    assert refused.value.hint == hint
+
+
+def test_a_theme_that_extends_none_is_refused_where_it_says_so(tmp_path: Path) -> None:
+    code, what, where = refusal(lambda: mine(tmp_path, f'{MANIFEST}extends = "nobody"\n'))
+    assert (code, what) == ("VB1401", "there is no theme `nobody`")
+    assert where == f"{tmp_path / 'mine' / 'theme.toml'}: extends"
 
 
 @pytest.mark.parametrize(

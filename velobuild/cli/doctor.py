@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -74,13 +73,15 @@ def rendered(findings: list[Finding], *, colour: bool = False) -> str:
 
 
 def _looked(check: str, findings: Iterator[Finding]) -> list[Finding]:
-    """The check's findings; an error that it raises is the last one."""
+    """The check's findings; those of an error that it raises are the last ones."""
     seen = []
     try:
         for finding in findings:
             seen.append(finding)
     except VelobuildError as error:
-        seen.append(Finding(check, "error", str(error), error.hint, error.code, error.exit_code))
+        for found in error.diagnostics:
+            what = f"{found.where}: {found.what}" if found.where else found.what
+            seen.append(Finding(check, "error", what, found.hint, found.code, error.exit_code))
     return seen
 
 
@@ -96,23 +97,11 @@ def _secrets(loaded: Loaded, *, offline: bool) -> Iterator[Finding]:
 
 
 def _theme(loaded: Loaded) -> Iterator[Finding]:
-    from velobuild.cli.init import shipped_themes
+    from velobuild.render.theme import load_theme
 
+    load_theme(loaded.config, loaded.root)
     theme = loaded.config.theme
-    if theme.path is not None:
-        folder = loaded.root / theme.path
-        if (folder / "theme.toml").is_file():
-            yield Finding("theme", "ok", f"{theme.path}")
-        else:
-            yield Finding("theme", "error", f"there is no theme.toml in {folder}", "correct [theme] path", "VB1401", 2)
-        return
-    names = shipped_themes()
-    if theme.name in names:
-        yield Finding("theme", "ok", theme.name)
-        return
-    near = difflib.get_close_matches(theme.name, names, n=1)
-    hint = f"did you mean `{near[0]}`?" if near else f"themes: {', '.join(names)}"
-    yield Finding("theme", "error", f"there is no theme `{theme.name}`", hint, "VB1401", 2)
+    yield Finding("theme", "ok", f"{theme.path or theme.name}")
 
 
 def _output(loaded: Loaded) -> Iterator[Finding]:

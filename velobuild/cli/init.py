@@ -79,10 +79,12 @@ def init(context: Context, folder: Path | None, source: str | None, url: str | N
 
     On a terminal it asks for what was not given. Nothing that exists is overwritten.
     """
+    from velobuild.config.shipped import theme_folder, theme_names
+
     target = context.directory / (folder or "")
-    themes = shipped_themes()
+    themes = theme_names()
     if theme is not None:
-        _check_theme(theme, themes)
+        theme_folder(theme, where="--theme")
     _refuse_existing(target)
     if context.interactive:
         if url is None:
@@ -99,19 +101,6 @@ def init(context: Context, folder: Path | None, source: str | None, url: str | N
         f"  {2 if url else 3}. velobuild {'' if shown == '.' else f'-C {shown} '}doctor, then build, then serve"
     )
     context.result("\n".join(written), {"folder": str(target), "written": written})
-
-
-def shipped_themes() -> list[str]:
-    """The names that `[theme] name` takes. What others only build on is not among them."""
-    from velobuild.config.shipped import folder
-
-    return sorted(f.parent.name for f in folder("themes").glob("*/theme.toml") if f.parent.name != "base")
-
-
-def _check_theme(theme: str, themes: list[str]) -> None:
-    if theme not in themes:
-        listed = ", ".join(themes)
-        raise ConfigError(f"there is no theme `{theme}`", code="VB1401", where="--theme", hint=f"themes: {listed}")
 
 
 def _checked_url(url: str | None) -> str | None:

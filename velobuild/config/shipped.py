@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import Literal
 
@@ -21,3 +22,18 @@ def folder(name: Literal["themes", "docs", "example_site"]) -> Path:
         where=str(PACKAGE / "_shipped" / name),
         hint="install velobuild again",
     )
+
+
+def theme_names() -> list[str]:
+    """The names that `[theme] name` takes, sorted. What others only build on is not among them."""
+    return sorted(file.parent.name for file in folder("themes").glob("*/theme.toml") if file.parent.name != "base")
+
+
+def theme_folder(name: str, *, where: str) -> Path:
+    """The folder of a shipped theme. Raises ConfigError VB1401, with the nearest name, if there is none."""
+    names = theme_names()
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else f"velobuild ships: {', '.join(names)}"
+        raise ConfigError(f"there is no theme `{name}`", code="VB1401", where=where, hint=hint)
+    return folder("themes") / name

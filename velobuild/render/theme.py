@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from velobuild.config.schema import Config
-from velobuild.config.shipped import folder
+from velobuild.config.shipped import folder, theme_folder
 from velobuild.errors import ConfigError, OutputError
 from velobuild.markup import highlight
 from velobuild.model.keys import canonical
@@ -55,7 +55,7 @@ def load_theme(config: Config, root: Path) -> Theme:
     Raises ConfigError VB1401 (not found), VB1402 (damaged), VB1101 (options); OutputError VB6002 for a static file
     that is no plain file.
     """
-    own = root / config.theme.path if config.theme.path else folder("themes") / config.theme.name
+    own = _own(config, root)
     chain: list[Path] = []
     manifest = _manifest(own)
     declared = _declared(manifest, own / "theme.toml")
@@ -86,21 +86,31 @@ def load_theme(config: Config, root: Path) -> Theme:
     )
 
 
+def _own(config: Config, root: Path) -> Path:
+    """The folder of the theme that the site names."""
+    if not config.theme.path:
+        return theme_folder(config.theme.name, where="theme.name")
+    own = root / config.theme.path
+    if not own.is_dir():
+        raise ConfigError(
+            f"there is no theme in {own}",
+            code="VB1401",
+            where="theme.path",
+            hint="name the folder, seen from velobuild.toml, in which theme.toml lies",
+        )
+    return own
+
+
 def _find(name: str, child: Path) -> Path:
+    """The folder of the theme that `child` extends: beside it, or a shipped one, of which base may be extended too."""
     beside = child.parent / name
-    return beside if beside.is_dir() else folder("themes") / name
+    if beside.is_dir():
+        return beside
+    return folder("themes") / name if name == "base" else theme_folder(name, where=f"{child / 'theme.toml'}: extends")
 
 
 def _manifest(place: Path) -> dict[str, Any]:
     file = place / "theme.toml"
-    if not place.is_dir():
-        shipped = sorted(one.name for one in folder("themes").iterdir() if one.is_dir() and one.name != "base")
-        raise ConfigError(
-            f"there is no theme in {place}",
-            code="VB1401",
-            where="theme.name or theme.path",
-            hint=f"velobuild ships: {', '.join(shipped)}",
-        )
     try:
         manifest = tomllib.loads(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -417,6 +417,16 @@ def test_the_limiter_keeps_below_what_the_headers_tell(cms: StandIn, connect: Ma
         client.get_json("posts")
     assert time.now == pytest.approx(1000 + 60, abs=1), "38 in the first minute: 95 % of 40"
     assert (client.usage.calls, client.usage.limit, client.usage.remaining) == (39, 40, 20)
+    assert client.usage.left_in_window == 20, "as the CMS says: others may use the key too"
+
+
+def test_without_headers_what_is_left_is_by_our_own_count(cms: StandIn, connect: Make, time: FakeTime) -> None:
+    client = connect(fixed=None)
+    for _ in range(7):
+        client.get_json("posts")
+    assert (client.usage.remaining, client.usage.left_in_window) == (None, 25 - 7)
+    time.now += 61
+    assert client.usage.left_in_window == 25
 
 
 def test_few_calls_left_slow_us_down_until_the_reset(cms: StandIn, connect: Make, time: FakeTime) -> None:

@@ -122,9 +122,9 @@ def sync_line(report: SyncReport) -> str:
         parts.append(f"{report.removed} removed")
     if report.members_only_skipped:
         parts.append(f"{report.members_only_skipped} for members left out")
-    cost = f"{report.api_calls} API call{'' if report.api_calls == 1 else 's'}"
-    if report.quota_left is not None:
-        cost += f", {report.quota_left} left in this window"
+    cost = f"{report.api_calls} API call{'' if report.api_calls == 1 else 's'}, {report.calls_today} today"
+    if report.left_in_window is not None:
+        cost += f"; {report.left_in_window} left in this window"
     return f"Synced: {', '.join(parts)} ({cost})"
 
 

@@ -55,12 +55,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a run cost. `limit` and `remaining` are the last that the CMS's headers said, calls a minute."""
+    """What a run cost. `limit` and `remaining` are the last that the CMS's headers said, calls a minute.
+
+    `left_in_window` is `remaining`, or by our own count where no header said it.
+    """
 
     calls: int = 0
     calls_today: int = 0
     limit: int | None = None
     remaining: int | None = None
+    left_in_window: int | None = None
 
 
 class ApiClient:
@@ -119,7 +123,9 @@ class ApiClient:
 
     @property
     def usage(self) -> Usage:
-        return Usage(self._calls, self._limiter.calls_today(self._key()), self._limit, self._remaining)
+        key = self._key()
+        left = self._limiter.left(key) if self._remaining is None else self._remaining
+        return Usage(self._calls, self._limiter.calls_today(key), self._limit, self._remaining, left)
 
     def one_by_one(self) -> Iterator[tuple[Secret, ApiClient]]:
         """A client for each token alone, over the same connections and limits."""

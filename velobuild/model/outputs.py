@@ -84,14 +84,20 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What a synchronisation cost and found."""
+    """What a synchronisation cost and found.
+
+    `calls_today` are those of this machine with the same key since midnight UTC, this synchronisation's among them.
+    `left_in_window` is how many more the current window, most often a minute, has room for: as the CMS's headers said
+    last, else by velobuild's own count.
+    """
 
     revision: int
     changed: int = 0
     removed: int = 0
     api_calls: int = 0
     bodies_fetched: int = 0
-    quota_left: int | None = None
+    calls_today: int = 0
+    left_in_window: int | None = None
     members_only_skipped: int = 0
     excluded_by_tag: int = 0
     warnings: tuple[Diagnostic, ...] = ()

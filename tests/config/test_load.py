@@ -315,6 +315,89 @@ def test_this_very_machine_may_be_reached_without_encryption(site: Path, url: st
     assert read(site, f'[source]\nurl = "{url}"\n').config.source.url == url
 
 
+LINKS = """
+[[redirects]]
+from = '{source}'
+to = '{target}'
+[[menu]]
+title = "Fine"
+url = "/fine/"
+[[menu]]
+title = "Second"
+url = '{link}'
+"""
+
+
+def linking(*, source: str = "/old/", target: str = "/new/", link: str = "/about/") -> str:
+    return MINIMAL + LINKS.format(source=source, target=target, link=link)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        " javascript:alert(1)",
+        "JavaScript:alert(1)",
+        "data:text/html,x",
+        "vbscript:x",
+        "//elsewhere.example/",
+        r"/\elsewhere.example/",
+        "about/",
+        "https:",
+        "https:///x",
+        "https://[half",
+        " https://e.example/",
+        "mailto:",
+        "mailto:a b",
+    ],
+)
+def test_a_link_of_the_menu_or_a_redirect_that_leads_nowhere_good_is_refused(site: Path, url: str) -> None:
+    for key, line in (("target", 6), ("link", 12)):
+        error = refused(site, linking(**{key: url}))
+        (found,) = error.diagnostics
+        column = 6 if key == "target" else 7
+        assert (found.code, found.where) == ("VB1101", f"velobuild.toml:{line}:{column}")
+        assert url in found.what
+
+
+def test_a_control_character_in_a_link_is_refused(site: Path) -> None:
+    text = linking().replace("'/about/'", '"/\\t/elsewhere.example/"')
+    assert codes(refused(site, text)) == ["VB1101"]
+    assert codes(refused(site, linking().replace("'/about/'", '"java\\nscript:x"'))) == ["VB1101"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/",
+        "/about/?a=b#c",
+        "/über uns/",
+        "https://e.example",
+        "HTTPS://e.example/x y",
+        "http://[::1]:80/",
+        "mailto:a@e.example",
+        "tel:+431234",
+    ],
+)
+def test_addresses_on_the_site_and_whole_ones_may_be_linked_to(site: Path, url: str) -> None:
+    config = read(site, linking(target=url, link=url)).config
+    assert (config.redirects[0].target, config.menu[1].url) == (url, url)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["old/", "//old/", "https://e.example/old/", r"/a\b", "/../x", "/%2e%2e/x", "/a//b", "/a%5cb", "/?p=1", "/a#b"],
+)
+def test_a_redirect_starts_at_a_path_of_the_site(site: Path, path: str) -> None:
+    (found,) = refused(site, linking(source=path)).diagnostics
+    assert (found.code, found.where) == ("VB1101", "velobuild.toml:5:8")
+
+
+@pytest.mark.parametrize("path", ["/old", "/old/", "/old page.html", "/caf%C3%A9/", "/a.b/..c/"])
+def test_a_redirect_may_start_at_any_path_of_the_site(site: Path, path: str) -> None:
+    assert read(site, linking(source=path)).config.redirects[0].source == path
+
+
 def test_the_published_schema_knows_the_same_keys_as_the_loader() -> None:
     from velobuild.config import shape
     from velobuild.config.validate import json_schema

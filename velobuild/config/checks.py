@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from velobuild.config.schema import Config
@@ -23,13 +23,16 @@ HOST = re.compile(rf"(?=.{{1,253}}$){LABEL}(?:\.{LABEL})*(?::\d{{1,5}})?")
 # Empty, these mean that the site has no such pages.
 CAN_BE_OFF = (("urls", "archive"), ("urls", "year"), ("taxonomies", "tags", "index"))
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Browsers take these out of an address, or read a backslash as a slash: what they then open is not what stands there.
+NEVER_IN_A_LINK = re.compile(r"[\x00-\x1f\x7f\\]")
+CONTACT = re.compile(r"(?:mailto|tel):\S+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
     """A value that is of the right type and still wrong. `path` is as in TOML."""
 
-    path: tuple[str, ...]
+    path: tuple[str | int, ...]
     what: str
     hint: str | None = None
     code: str = "VB1101"
@@ -53,6 +56,7 @@ def findings(config: Config) -> Iterator[Wrong]:
     yield from _site(config)
     yield from _source(config)
     yield from _patterns(config)
+    yield from _links(config)
     for host in config.content.embeds:
         if not HOST.fullmatch(host):
             yield Wrong(
@@ -134,6 +138,49 @@ def _patterns(config: Config) -> Iterator[Wrong]:
             yield Wrong(path, f"`{pattern}` is not a path", "letters, digits, `-`, `_`, `.` and `/`")
         elif path[0] != "pagination" and not pattern.startswith("/"):
             yield Wrong(path, f"`{pattern}` does not begin with `/`", f"write `/{pattern}`")
+
+
+def _links(config: Config) -> Iterator[Wrong]:
+    """They become links of the site's own pages, where no sanitizer looks at them."""
+    for number, redirect in enumerate(config.redirects):
+        if problem := _source_problem(redirect.source):
+            yield Wrong(("redirects", number, "from"), problem, "write the old address from the root, such as `/old/`")
+        if problem := _target_problem(redirect.target):
+            yield Wrong(("redirects", number, "to"), problem, TARGETS)
+    for number, item in enumerate(config.menu):
+        if problem := _target_problem(item.url):
+            yield Wrong(("menu", number, "url"), problem, TARGETS)
+
+
+TARGETS = "write an address on this site, such as `/about/`, or a whole one that begins with https://, mailto: or tel:"
+
+
+def _source_problem(path: str) -> str | None:
+    if not path.startswith("/") or path.startswith("//"):
+        return f"`{path}` does not begin with one `/`"
+    # As it will be read: `%2e%2e` and `..` are one folder.
+    if re.search(r"[?#]", path) or _is_no_path(unquote(path)):
+        return f"`{path}` is not a path on this site"
+    return None
+
+
+def _is_no_path(path: str) -> bool:
+    return bool(NEVER_IN_A_LINK.search(path) or re.search(r"//|(?:^|/)\.\.?(?:/|$)", path))
+
+
+def _target_problem(url: str) -> str | None:
+    if NEVER_IN_A_LINK.search(url):
+        return f"`{url}` has a backslash or a control character"
+    if CONTACT.fullmatch(url) or (url.startswith("/") and not url.startswith("//")):
+        return None
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return f"`{url}` is not an address"
+    if url != url.strip() or parts.scheme not in ("http", "https") or not host or " " in parts.netloc:
+        return f"`{url}` is not an address that a page may lead to"
+    return None
 
 
 def is_loopback(host: str) -> bool:

@@ -29,6 +29,10 @@ COUNT_PUBLIC = "SELECT count(*) FROM post WHERE status = 'published' AND sort_at
 NEXT_DUE = "SELECT min(sort_at) FROM post WHERE status = 'published' AND sort_at > ?"
 
 
+MEDIA_CHANGED = "media_changed"
+"""The note that lists media records that changed since their files were last asked for, as a JSON list of ids."""
+
+
 class Store:
     """The committed and staged entries of one site. Implements `Known`."""
 
@@ -129,6 +133,10 @@ class Store:
                     changes += [self._delete(delta.collection, id) for id in delta.deletes if self._exists(delta, id)]
                 if delta.cursor is not None:
                     self._remember("cursor", delta.cursor)
+            media = {change.id for change in changes if change.collection is Collection.MEDIA}
+            if media:
+                earlier: list[str] = json.loads(self.note(MEDIA_CHANGED) or "[]")
+                self._remember(MEDIA_CHANGED, json.dumps(sorted(media.union(earlier))))
             revision = self.revision + bool(changes)
             self._remember("revision", str(revision))
         return ChangeSet(revision, tuple(changes))

@@ -13,7 +13,8 @@ from velobuild.content.memo import Memo, memo_key
 from velobuild.errors import ContentProblem, Diagnostic
 from velobuild.graph.site import Site
 from velobuild.markup.prepare import MarkupOptions, Prepared, decode, encode, prepare, recipe
-from velobuild.model.entries import BodyFormat
+from velobuild.model.entries import BodyFormat, Page
+from velobuild.model.keys import fingerprint
 
 BODIES = (
     "SELECT post_id, input, prepared FROM body JOIN permalink USING (post_id) LEFT JOIN body_use USING (post_id) "
@@ -65,6 +66,31 @@ def prepare_body(connection: Connection, site: Site, post_id: str) -> PreparedBo
         media_of(prepared),
         tuple(replace(warning, where=where) for warning in prepared.warnings),
     )
+
+
+def page_key(page: Page, site: Site) -> bytes:
+    """The memo row of a local page's body."""
+    return memo_key(recipe_of(site.page_markup), fingerprint([page.body_format, page.body]))
+
+
+def prepare_page(page: Page, site: Site) -> PreparedBody:
+    """Prepare a local page's body. Raises ContentProblem: the file is the owner's own, and to be mended."""
+    where = f"page {page.path}"
+    prepared = prepare(page.body, page.body_format, site.page_markup)
+    found = tuple(replace(warning, where=where) for warning in prepared.warnings)
+    return PreparedBody(page.id, page_key(page, site), encode(prepared), media_of(prepared), found)
+
+
+def warnings_of(connection: Connection, keys: Mapping[str, bytes]) -> list[Diagnostic]:
+    """What preparing these posts' bodies had to say, as the memo remembers it."""
+    memo = Memo(connection)
+    titles = dict(connection.execute("SELECT id, title FROM post"))
+    return [
+        replace(warning, where=f"post “{titles[post_id]}” (id {post_id})")
+        for post_id, key in sorted(keys.items())
+        if (kept := memo.get(key)) is not None
+        for warning in decode(kept).warnings
+    ]
 
 
 def _prepared(body: str, format: str, site: Site, where: str) -> Prepared:

@@ -23,7 +23,7 @@ from velobuild.content.memo import Memo, memo_key
 from velobuild.content.query import PostQueries
 from velobuild.content.terms import Term, terms_of
 from velobuild.errors import ContentProblem, Diagnostic
-from velobuild.graph.bodies import recipe_of
+from velobuild.graph.bodies import page_key, prepare_page, recipe_of
 from velobuild.graph.linking import Linking
 from velobuild.graph.site import Site
 from velobuild.graph.views import LinkView, LocalView, MediaView, PostView, TermView, YearView
@@ -34,6 +34,7 @@ from velobuild.model.entries import BodyFormat, Collection, Comment, Media, Page
 from velobuild.model.keys import Query
 
 # A view without its body takes about 3 KB; bodies are let go much sooner.
+NO_BODY = Prepared(html="")
 VIEWS_KEPT = 20_000
 BODIES_KEPT = 64
 POST = "SELECT path, slug, value FROM permalink JOIN entry ON collection = ?1 AND entry.id = post_id WHERE post_id = ?2"
@@ -112,6 +113,8 @@ class Reader:
 
     def prepared_post(self, id: str) -> Prepared:
         """The body, clean and with slots for its addresses: from the memo, else made now."""
+        if id in self.site.unshown:
+            return NO_BODY
         format, body, input = self._connection.execute(BODY, (id,)).fetchone()
         kept = self._memo.get(memo_key(self._recipe, input))
         if kept is not None:
@@ -119,7 +122,8 @@ class Reader:
         return prepare(body, BodyFormat(format), self.site.post_markup)
 
     def prepared_page(self, page: Page) -> Prepared:
-        return prepare(page.body, page.body_format, self.site.page_markup)
+        kept = self._memo.get(page_key(page, self.site))
+        return decode_prepared(kept if kept is not None else prepare_page(page, self.site).encoded)
 
     def filled(self, prepared: Prepared, *, where: str, absolute: bool = False) -> Markup:
         """The body with its addresses, safe to be put into a page."""

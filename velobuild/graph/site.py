@@ -20,12 +20,16 @@ PLAIN_PATH = re.compile(r"[A-Za-z0-9_.~/!$&'()*+,;=:@%#?-]*")
 
 @dataclass(frozen=True)
 class Site:
-    """A site at one moment. `as_of` decides which posts are due; `cms_url` is where the CMS is, if there is one."""
+    """A site at one moment. `as_of` decides which posts are due; `cms_url` is where the CMS is, if there is one.
+
+    `unshown` are posts whose body cannot be shown: lists and feeds name them without it.
+    """
 
     root: Path
     state: Path
     config: Config
     as_of: datetime
+    unshown: frozenset[str] = frozenset()
 
     @cached_property
     def zone(self) -> tzinfo:

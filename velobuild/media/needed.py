@@ -8,6 +8,7 @@ from pathlib import Path
 
 from velobuild.content.assets import AssetTable
 from velobuild.content.database import Connection
+from velobuild.graph.bodies import media_of
 from velobuild.graph.reader import Reader, absolute_media
 from velobuild.graph.site import Site
 from velobuild.http.addresses import AddressPolicy
@@ -78,6 +79,9 @@ def needed(connection: Connection, reader: Reader, *, recheck: frozenset[str] | 
 def _uses(connection: Connection, reader: Reader) -> Iterator[tuple[str, str]]:
     for url, post_id, title in connection.execute(USES):
         yield url, f"post “{title}” (id {post_id})"
+    for page in reader.pages:
+        for url in media_of(reader.prepared_page(page)):
+            yield url, f"page {page.path}"
     for id in reader.covers():
         record = reader.media_record(id)
         if record is not None:

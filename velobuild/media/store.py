@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -107,6 +107,14 @@ class ObjectStore:
         for path in sorted(self._incoming.glob("*")):
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime < oldest:
+                    path.unlink()
+
+    def keep_only(self, hashes: Iterable[str]) -> None:
+        """Remove every kept file whose hash is not named. Releases that link to it keep their own link."""
+        kept = frozenset(hashes)
+        for path in sorted(self._folder.glob("[0-9a-f][0-9a-f]/*")):
+            if path.parent.name + path.stem not in kept:
+                with contextlib.suppress(FileNotFoundError):
                     path.unlink()
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from velobuild import __version__
@@ -15,28 +18,28 @@ from velobuild.content.memo import Memo
 from velobuild.content.permalinks import former_paths, former_rows, recall_former
 from velobuild.content.store import Store
 from velobuild.errors import ContentProblem, Diagnostic, GuardRefused, OutputError, SourceUnavailable
-from velobuild.graph.bodies import recipe_of, remember, unprepared
-from velobuild.graph.reader import Reader
+from velobuild.graph.bodies import recipe_of
 from velobuild.graph.site import Site
-from velobuild.media.needed import due, needed, open_library, urls_of
-from velobuild.model.entries import ChangeSet, Collection
 from velobuild.model.keys import canonical
 from velobuild.model.outputs import BuildReport, OutputKind, Published, SyncReport
 from velobuild.model.ports import Clock, Progress, Warn, utc_now
+from velobuild.pipeline.fetching import fetch_media
+from velobuild.pipeline.keeping import POSTS, live_posts
 from velobuild.pipeline.making import make, settle, strict_refusal
+from velobuild.pipeline.preparing import prepare
 from velobuild.pipeline.run import BuildOptions, Run
 from velobuild.pipeline.syncing import once_more_if_damaged, opened, read_local_pages, synchronise
-from velobuild.publish.guard import SecretScan
+from velobuild.publish.guard import SecretScan, shrink
 from velobuild.publish.inplace import InPlace
 from velobuild.publish.manifest import Manifest
 from velobuild.publish.releases import Releases
 from velobuild.render.theme import Theme, load_theme
-from velobuild.render.workers import prepare_bodies
 
-NOTHING = ChangeSet(0)
 PASSES_MAX = 3
 KEY = "build_key"
 FORMER = "former_paths"
+# Whose version can change bytes, beside the engines that a markup recipe names.
+ENGINES = ("babel", "feedgen", "jinja2", "lxml", "markupsafe", "tzdata")
 CONTENT = "SELECT collection, id, fingerprint FROM entry ORDER BY collection, id"
 
 
@@ -66,22 +69,23 @@ def _build(run: Run, cache: Path | None) -> BuildReport:
         publisher.complete()
         refuse_held(publisher.held())
         theme = load_theme(loaded.config, loaded.root)
-        synced, changes = _sync(run, store, cache)
+        synced = _sync(run, store, cache)
         read_local_pages(store, loaded)
         if options.clean:
             Memo(connection).keep_only(())
         site = Site(loaded.root, loaded.state, loaded.config, options.now or run.clock())
         with run.phase("prepare"):
-            without = _prepare(run, connection, site)
+            unshown = prepare(run, connection, site)
         with run.phase("media"):
-            _fetch_media(run, connection, site, changes, store)
+            fetch_media(run, connection, site, store)
         live = publisher.live()
         if live is not None and FORMER in live.meta:
             recall_former(connection, live.meta[FORMER])
         key = build_key(connection, store, site, theme)
-        if live is not None and live.meta.get(KEY) == key and not options.clean and not options.strict:
+        shortcut = live is not None and live.meta.get(KEY) == key and not options.clean and not options.strict
+        if shortcut and live is not None and is_whole(live, loaded.out):
             return _report(run, store, site, synced, Published(None, ()), pages=_page_count(live), live=live)
-        published, pages = _publish(run, connection, site, theme, publisher, key, without)
+        published, pages = _publish(run, connection, site, theme, publisher, key, unshown)
         return _report(run, store, site, synced, published, pages=pages, live=None)
 
 
@@ -92,23 +96,34 @@ def _publish(
     theme: Theme,
     publisher: Releases | InPlace,
     key: str,
-    without: frozenset[str],
+    unshown: Mapping[str, Diagnostic],
 ) -> tuple[Published, int]:
-    """(what was published, number of pages). Posts that cannot be rendered at all are left out in a further pass."""
+    """(what was published, number of pages). Posts that were never live and fail are left out in a further pass."""
+    without: frozenset[str] = frozenset()
+    full: OutputError | None = None
     for _ in range(PASSES_MAX):
         staging = publisher.begin()
         try:
-            made = make(run, connection, site, theme, staging)
+            made = make(run, connection, site, theme, staging, {i: d for i, d in unshown.items() if i not in without})
             if made.lost:
                 without |= made.lost
                 settle(run, connection, site, without)
                 continue
             if run.options.strict and run.warnings:
                 raise strict_refusal(run.warnings)
+            limits = site.config.limits
+            shrink(
+                len(live_posts(staging.live)),
+                len(made.posts),
+                percent=limits.shrink_percent,
+                posts=limits.shrink_posts,
+                allowed=run.options.allow_shrink,
+            )
             # A failure is tried again by the next build: its release is not what the key promises.
             meta = {
                 KEY: "" if made.failed or without else key,
                 "pages": str(made.pages),
+                POSTS: canonical(made.posts).decode(),
                 FORMER: former_rows(connection),
             }
             with run.phase("publish"):
@@ -116,11 +131,24 @@ def _publish(
         except OutputError as error:
             if error.code != "VB6001" or not staging.make_room():
                 raise
+            full = error
         finally:
             staging.discard()
-    raise ContentProblem(
+    raise full or ContentProblem(
         "posts keep failing to render", code="VB3104", hint="the warnings name them; mend them or the theme"
     )
+
+
+def is_whole(live: Manifest, out: Path) -> bool:
+    """Whether every file of the live release is there in its size. Its bytes are compared when something changes."""
+    for path, file in live.files.items():
+        try:
+            # One of thousands: a Path for each would cost more than the question.
+            if os.stat(f"{out}/{path}").st_size != file.size_bytes:  # noqa: PTH116
+                return False
+        except OSError:
+            return False
+    return True
 
 
 def publisher_of(loaded: Loaded, *, clock: Clock = utc_now) -> Releases | InPlace:
@@ -151,11 +179,18 @@ def build_key(connection: Connection, store: Store, site: Site, theme: Theme) ->
         recipe_of(site.post_markup).hex(),
         recipe_of(site.page_markup).hex(),
         AssetTable(connection).published(),
-        list(connection.execute("SELECT count(*), max(path), min(path) FROM permalink")),
+        list(connection.execute("SELECT post_id, path FROM permalink ORDER BY post_id")),
         former_paths(connection),
-        store.public_count(site.as_of),
+        [_version(name) for name in ENGINES],
     ]
     return hashlib.sha256(canonical(parts)).hexdigest()
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
 
 
 def content_hash(connection: Connection) -> str:
@@ -176,7 +211,7 @@ def _plain(config: Config) -> dict[str, object]:
     return values
 
 
-def _sync(run: Run, store: Store, cache: Path | None) -> tuple[SyncReport | None, ChangeSet]:
+def _sync(run: Run, store: Store, cache: Path | None) -> SyncReport | None:
     if run.options.offline:
         if store.note("cursor") is None and not store.revision:
             raise SourceUnavailable(
@@ -185,7 +220,7 @@ def _sync(run: Run, store: Store, cache: Path | None) -> tuple[SyncReport | None
                 where=str(run.loaded.state),
                 hint="run `velobuild sync` once with access to the CMS",
             )
-        return None, NOTHING
+        return None
     with run.phase("sync"):
         return synchronise(
             store,
@@ -195,61 +230,7 @@ def _sync(run: Run, store: Store, cache: Path | None) -> tuple[SyncReport | None
             clock=run.clock,
             warn=run.warn,
             progress=run.progress,
-        )
-
-
-def _prepare(run: Run, connection: Connection, site: Site) -> frozenset[str]:
-    """Settle addresses and prepare every public body once. The ids of posts whose body cannot be shown."""
-    if site.config.content.html == "trusted":
-        run.warn(
-            Diagnostic(
-                "VB3007",
-                "HTML from the CMS is published as it came",
-                where="content.html",
-                hint='`html = "sanitize"` protects your readers from whatever an author pastes',
-            )
-        )
-    for finding in settle(run, connection, site, frozenset()):
-        run.warn(finding)
-    missing, keys = unprepared(connection, site)
-    failed: set[str] = set()
-    done = 0
-    for bodies in prepare_bodies(site, missing, jobs=site.config.build.jobs):
-        remember(connection, bodies.prepared)
-        done += len(bodies.prepared) + len(bodies.failed)
-        if run.progress is not None and len(missing) > 1:
-            run.progress("prepare", done, len(missing), None)
-        for body in bodies.prepared:
-            for finding in body.warnings:
-                run.warn(finding)
-        for finding in bodies.failed.values():
-            run.warn(finding)
-        failed |= bodies.failed.keys()
-    if missing:
-        Memo(connection).keep_only(keys.values())
-    if failed:
-        settle(run, connection, site, frozenset(failed))
-    return frozenset(failed)
-
-
-def _fetch_media(run: Run, connection: Connection, site: Site, changes: ChangeSet, store: Store) -> None:
-    reader = Reader(connection, site)
-    library = open_library(connection, site, reader, clock=run.clock, warn=run.warn, progress=run.progress)
-    if library is None:
-        return
-    changed = {change.id for change in changes.changes if change.collection is Collection.MEDIA}
-    now = run.clock()
-    all_again = not run.options.offline and due(store.note("media_checked_at"), now)
-    recheck = urls_of((record for record in reader.media if record.id in changed), site)
-    wanted = needed(connection, reader, recheck=None if all_again else recheck)
-    if not run.options.offline:
-        library.fetch(wanted)
-        if all_again:
-            store.remember("media_checked_at", now.isoformat())
-    rows = AssetTable(connection)
-    for one in wanted:
-        if rows.get(one.url) is not None and library.asset(one.url) is None:
-            rows.forget(one.url)
+        )[0]
 
 
 def _page_count(live: Manifest) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import quote
 
 from velobuild.content.database import Connection
 from velobuild.content.permalinks import assign, former_paths
@@ -14,7 +13,8 @@ from velobuild.graph.reader import Reader
 from velobuild.graph.routes import expand, reserved
 from velobuild.graph.site import Site
 from velobuild.media.needed import needed, open_library
-from velobuild.model.outputs import Phase, Target
+from velobuild.model.outputs import Phase
+from velobuild.pipeline.keeping import keep_files_of, keep_page, live_posts
 from velobuild.pipeline.run import Run
 from velobuild.publish.releases import Staging, write_file
 from velobuild.render.theme import Theme
@@ -23,9 +23,10 @@ from velobuild.render.workers import RenderFailed, RenderJob, render_all
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What was made: pages, how many posts failed, and which of them have no last good page."""
+    """What was made: pages, where each post is, how many posts failed, and which of them have no last good page."""
 
     pages: int
+    posts: Mapping[str, str]
     failed: int
     lost: frozenset[str]
 
@@ -41,25 +42,41 @@ def settle(run: Run, connection: Connection, site: Site, without: frozenset[str]
     )
 
 
-def make(run: Run, connection: Connection, site: Site, theme: Theme, staging: Staging) -> Made:
+def make(
+    run: Run, connection: Connection, site: Site, theme: Theme, staging: Staging, unshown: Mapping[str, Diagnostic]
+) -> Made:
     """Render everything into the staging folder. A post that alone fails keeps its last good page, or is lost.
 
-    Raises ContentProblem if more than single posts fail.
+    `unshown` are posts whose body cannot be shown, and why. Raises ContentProblem if more than single posts fail.
     """
     known = {path: file.sha256 for path, file in staging.live.files.items()} if staging.live else {}
+    site = replace(site, unshown=frozenset(unshown))
     targets = expand(Reader(connection, site), former_paths(connection))
+    posts = {target.params["id"]: target.path for target in targets if target.route == "post"}
+    failed = [
+        RenderFailed(target, unshown[target.params["id"]])
+        for target in targets
+        if target.route == "post" and target.params["id"] in unshown
+    ]
+    shown = [target for target in targets if target.route != "post" or target.params["id"] not in unshown]
     with run.phase("render"):
-        failed = render(run, RenderJob(site, theme, staging.folder, known, write_file, targets), staging)
-    lost = quarantine(run, failed, targets, staging)
+        failed += render(run, RenderJob(site, theme, staging.folder, known, write_file, shown), staging)
+    last = live_posts(staging.live)
+    refuse_wide(failed, len(posts))
+    lost = {id for failure in failed if (id := failure.target.params["id"]) not in last}
     if not lost:
-        for failure in failed:
-            staging.keep(failure.target.path)
+        lost = {
+            id
+            for failure in failed
+            if not keep_page(staging, last[(id := failure.target.params["id"])], failure.target.path)
+        }
+    warn_of(run, failed, lost)
+    if not lost:
         with run.phase("assets"):
             added = add_files(run, connection, site, theme, staging)
-            keep_files_of([failure.target.path for failure in failed], added, staging)
-    return Made(
-        sum(target.renderer == "template" and target.route != "redirect" for target in targets), len(failed), lost
-    )
+            keep_files_of([last[failure.target.params["id"]] for failure in failed], added, staging)
+    pages = sum(target.renderer == "template" and target.route != "redirect" for target in targets)
+    return Made(pages, posts, len(failed), frozenset(lost))
 
 
 def render(run: Run, job: RenderJob, staging: Staging) -> list[RenderFailed]:
@@ -87,37 +104,24 @@ def render(run: Run, job: RenderJob, staging: Staging) -> list[RenderFailed]:
         for rendered in render_all(RenderJob(job.site, job.theme, job.folder, good, job.write, targets), jobs=1):
             for file in rendered.written:
                 staging.record(file)
+            failed += rendered.failed
     return failed
 
 
-def quarantine(run: Run, failed: list[RenderFailed], targets: list[Target], staging: Staging) -> frozenset[str]:
-    """Warn of posts that failed alone; the ids of those without a last good page.
-
-    Raises ContentProblem if other pages failed, or all posts did: then the theme is at fault.
-    """
+def refuse_wide(failed: list[RenderFailed], post_count: int) -> None:
+    """Raises ContentProblem if other pages than posts failed, or all posts did: then the theme is at fault."""
     posts = [failure for failure in failed if failure.target.route == "post"]
     others = [failure for failure in failed if failure.target.route != "post"]
-    post_count = sum(target.route == "post" for target in targets)
     if others or (posts and len(posts) == post_count):
         raise render_problem([failure.diagnostic for failure in (*others, *posts)])
-    live = staging.live.files if staging.live else {}
-    lost: set[str] = set()
-    for failure in posts:
-        kept = failure.target.path in live
-        fate = "its last good page is kept" if kept else "the post is left out"
-        run.warn(
-            Diagnostic(
-                failure.diagnostic.code,
-                f"{failure.diagnostic.what}; {fate}",
-                failure.diagnostic.where,
-                failure.diagnostic.hint,
-                Severity.WARNING,
-                failure.diagnostic.excerpt,
-            )
-        )
-        if not kept:
-            lost.add(failure.target.params["id"])
-    return frozenset(lost)
+
+
+def warn_of(run: Run, failed: list[RenderFailed], lost: Container[str]) -> None:
+    """Say of each post that failed alone what became of it."""
+    for failure in failed:
+        left_out = failure.target.params["id"] in lost
+        fate = "the post is left out" if left_out else "its last good page is kept"
+        run.warn(replace(failure.diagnostic, what=f"{failure.diagnostic.what}; {fate}", severity=Severity.WARNING))
 
 
 def render_problem(findings: list[Diagnostic]) -> ContentProblem:
@@ -165,18 +169,3 @@ def add_files(run: Run, connection: Connection, site: Site, theme: Theme, stagin
     for path, (source, sha256) in sorted(used.items()):
         staging.copy_in(path, source, sha256, Phase.ASSETS)
     return added | used.keys()
-
-
-def keep_files_of(kept: Sequence[str], added: set[str], staging: Staging) -> None:
-    """Pages that stay as they were go on showing the pictures and styles of their time."""
-    live = staging.live.files if kept and staging.live else {}
-    gone = {path for path, file in live.items() if file.phase is Phase.ASSETS} - added
-    to_read = [path for path in kept if path in live]
-    while gone and to_read:
-        content = staging.live_bytes(to_read.pop())
-        named = {path for path in gone if quote(path).encode() in content}
-        gone -= named
-        for path in sorted(named):
-            staging.keep(path)
-            if path.endswith(".css"):  # which may name fonts and pictures in turn
-                to_read.append(path)

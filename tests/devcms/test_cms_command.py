@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import click
 import httpx
@@ -153,3 +155,29 @@ def test_without_a_server_every_command_that_needs_one_says_so_in_json_too(run: 
             assert ended.code == 2, command
             assert [found["code"] for found in json.loads(ended.out)["errors"]] == ["VB1502"], command
             assert ended.err.startswith("error[VB1502]: the development CMS is not running\n"), command
+
+
+def test_a_name_or_address_that_cannot_be_is_refused_in_words(run: Run) -> None:
+    run("start", "--port", "0")
+    for name in ("", " ", "two\nlines", "a\ttab"):
+        assert run("key", "create", name).err.startswith("error[VB1107]: a key needs a name of one line\n"), name
+    for url in ("notaurl", "ftp://example.org/", "https://", "http://[", "http://a:99999/", "http://a b/", "//a/"):
+        refused = run("webhook", "add", url)
+        assert (refused.code, refused.err.partition(":")[0]) == (2, "error[VB1107]"), url
+    assert run("key", "list").out == run("webhook", "list").out == ""
+    # What only the server knows to be wrong is told in words too.
+    assert run("key", "create", "x" * 256).err.startswith("error[VB1502]: the development CMS refused: name: must be ")
+    assert run("webhook", "add", "https://example.org/hook").code == 0, "the control"
+
+
+def test_without_pocketbase_starting_leaves_nothing_behind(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> NoReturn:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata.Distribution, "from_name", missing)
+    ended = run("start", "--port", "0")
+    assert ended.code == 2
+    assert ended.err.startswith("error[VB1501]: PocketBase is not installed\n")
+    assert list(tmp_path.iterdir()) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -56,7 +56,7 @@ class Admin:
             answer = self._send(method, path, arguments)
         if answer.is_error:
             raise ConfigError(
-                f"the development CMS refused: {answer.text[:1000]}", code="VB1502", where=f"{method} {path}"
+                f"the development CMS refused: {_reason(answer)}", code="VB1502", where=f"{method} {path}"
             )
         return answer.json() if answer.content else None
 
@@ -93,6 +93,31 @@ class Admin:
 def quoted(text: str) -> str:
     """A text as PocketBase's filter language writes it."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _reason(answer: httpx.Response) -> str:
+    """Why PocketBase refused, as `field: reason` where it names fields; a text of its own otherwise."""
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        return f"HTTP status {answer.status_code}"
+    fields = [f"{name}: {reason}" for name, reason in _field_reasons(body.get("data"))]
+    return "; ".join(fields) or _as_clause(str(body.get("message") or f"HTTP status {answer.status_code}"))
+
+
+def _field_reasons(found: object, name: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(found, dict):
+        if isinstance(found.get("message"), str):
+            yield name, _as_clause(found["message"])
+        else:
+            for inner, value in found.items():
+                yield from _field_reasons(value, f"{name}.{inner}" if name else str(inner))
+
+
+def _as_clause(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:].rstrip(".")
 
 
 def _unreachable(url: str) -> SourceUnavailable:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
+
+from velobuild.errors import ConfigError
 
 SCOPES = (
     "posts:read",
@@ -135,3 +137,20 @@ def upload_fields(path: Path, alt: str | None, filename: str | None) -> dict[str
         # Not a picture, or one without pixels such as SVG: the record then names no size.
         fields["width"] = fields["height"] = "0"
     return {"data": fields, "files": {"file": (name, content, mime_type)}}
+
+
+def check_address(url: str) -> None:
+    """Raises: ConfigError (VB1107), for what no delivery could be sent to."""
+    try:
+        parts = urlsplit(url)
+        # `port` raises for what is no port.
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not url.isprintable() or " " in url:
+        raise ConfigError(
+            "a webhook's address begins with http:// or https:// and a host",
+            code="VB1107",
+            where=url,
+            hint="such as https://example.org/hook",
+        )

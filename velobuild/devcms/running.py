@@ -20,6 +20,7 @@ from velobuild.devcms.records import (
     Delivery,
     LoggedRequest,
     Webhook,
+    check_address,
     media_path,
     post_columns,
     stored_date,
@@ -80,8 +81,12 @@ class Running:
     def create_key(self, name: str, scopes: Sequence[str] = READ_SCOPES) -> str:
         """Returns `velo_<64 hex>`: only its SHA-256 reaches the server, so it is never to be had again.
 
-        Raises: ConfigError, for an unknown scope or a name that is in use.
+        Raises: ConfigError, for an unknown scope, a name that is in use, or one that is empty or more than a line.
         """
+        if not name.strip() or not name.isprintable():
+            raise ConfigError(
+                "a key needs a name of one line", code="VB1107", hint="name it after who will use it, such as my-site"
+            )
         for scope in scopes:
             if scope not in SCOPES:
                 raise ConfigError(
@@ -269,7 +274,11 @@ class Running:
     def add_webhook(
         self, url: str, events: Sequence[str] = EVENTS, variant: Literal["v1", "raw"] = "v1", *, secret: str = ""
     ) -> str:
-        """Returns the secret: that which is given, else 32 random bytes as hex. Raises: ConfigError, unknown event."""
+        """Returns the secret: that which is given, else 32 random bytes as hex.
+
+        Raises: ConfigError, for an unknown event or what is no http address.
+        """
+        check_address(url)
         for event in events:
             if event not in EVENTS:
                 raise ConfigError(f"there is no event {event!r}", code="VB1107", hint="they are: " + ", ".join(EVENTS))

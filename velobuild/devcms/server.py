@@ -46,6 +46,7 @@ class DevCms:
         Raises: ConfigError (VB1501), if PocketBase is not installed; ConfigError (VB6006), if the port is taken;
         SourceUnavailable (VB1502), if the server does not come up.
         """
+        binary = find_pocketbase()  # before the folder: without a server there is nothing to keep
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
         with self._lock():
@@ -60,7 +61,7 @@ class DevCms:
                     )
                 return found
             self._end_all()
-            return self._start(port, deliver)
+            return self._start(binary, port, deliver)
 
     def running(self) -> Running | None:
         """The running server, or None."""
@@ -96,8 +97,7 @@ class DevCms:
     def _marker(self) -> str:
         return str(self.folder)
 
-    def _start(self, port: int, deliver: bool) -> Running:
-        binary = find_pocketbase()
+    def _start(self, binary: Path, port: int, deliver: bool) -> Running:
         login = self._login()
         for last in [False] * (ATTEMPTS_AT_A_PORT - 1) + [True]:
             chosen = port or processes.free_port()

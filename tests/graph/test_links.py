@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.graph.rig import CMS, CONFIG, Blog, codes, media, page, post
-from velobuild.config.schema import RedirectConfig, SiteConfig, UrlsConfig
+from velobuild.config.schema import RedirectConfig, SiteConfig, TaxonomyConfig, UrlsConfig
 from velobuild.graph import linking
 
 
@@ -78,6 +78,45 @@ def test_a_link_to_a_post_that_moved_or_to_a_redirect_leads_on(blog: Blog) -> No
     content = blog.content("linking")
     assert 'href="/tea/"' in content
     assert 'href="/caf%C3%A9"' in content
+
+
+@pytest.mark.parametrize(
+    "url", ["/tags/tea/", "/files/tea", "/shop/tea", "/archive/tea", "/media/tea", "/en/posts/tea", f"{CMS}/shop/tea"]
+)
+def test_a_slug_in_a_folder_of_other_things_is_no_post(blog: Blog, url: str) -> None:
+    assert href(blog, url).endswith(url.removeprefix(CMS))
+    reader = blog.reader
+    assert reader.require_post("linking").content
+    assert [(one.code, one.where) for one in reader.warnings] == [("VB3006", "post “Linking” (id linking)")]
+
+
+def test_a_folder_of_ones_own_tags_holds_no_posts_and_that_of_the_posts_does(blog: Blog) -> None:
+    tags = {"tags": TaxonomyConfig(path="/blog/{slug}/", index="")}
+    blog.configured(taxonomies=tags, urls=UrlsConfig(post="/notes/in/{year}/{slug}/"))
+    assert href(blog, "/notes/in/tea") == "/notes/in/2026/tea/"
+    assert href(blog, "/posts/tea") == "/notes/in/2026/tea/"
+    assert href(blog, "/blog/tea") == f"{CMS}/blog/tea"
+
+
+def test_a_slug_means_the_post_that_has_it_here_before_the_one_that_has_it_in_the_cms(blog: Blog) -> None:
+    blog.configured(urls=UrlsConfig(post="/notes/{slug}/"))
+    blog.posts(
+        post("a", slug="tea"),
+        post("b", slug="tea"),
+        post("linking", body='<a href="/posts/tea-b">x</a><a href="/posts/tea">y</a>'),
+    )
+    assert [path for path in blog.reader.paths.values() if "tea" in path] == ["/notes/tea/", "/notes/tea-b/"]
+    content = blog.content("linking")
+    assert 'href="/notes/tea-b/"' in content
+    assert 'href="/notes/tea/"' in content
+
+
+@pytest.mark.parametrize("query", linking.BY_SLUG)
+def test_a_slug_is_looked_up_by_an_index(blog: Blog, query: str) -> None:
+    plan = [row[3] for row in blog.connection.execute(f"EXPLAIN QUERY PLAN {query}", ("tea",))]
+    assert not [step for step in plan if step.startswith("SCAN")], plan
+    control = blog.connection.execute("EXPLAIN QUERY PLAN SELECT id FROM post WHERE title = ?", ("tea",)).fetchone()
+    assert control[3].startswith("SCAN")
 
 
 def test_a_dead_link_is_named_once_for_each_body_and_left_as_it_is(blog: Blog) -> None:

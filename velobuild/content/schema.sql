@@ -24,6 +24,7 @@ CREATE TABLE post (
     author_id TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX post_order ON post (sort_at, id) WHERE status = 'published';
+CREATE INDEX post_slug ON post (slug);
 CREATE TABLE tag (
     tag TEXT NOT NULL, sort_at TEXT NOT NULL, post_id TEXT NOT NULL, name TEXT NOT NULL,
     PRIMARY KEY (tag, sort_at, post_id)
@@ -32,6 +33,7 @@ CREATE INDEX tag_of_post ON tag (post_id);
 
 -- Where each public post is, and where it was.
 CREATE TABLE permalink (post_id TEXT PRIMARY KEY, path TEXT NOT NULL UNIQUE, slug TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX permalink_slug ON permalink (slug);
 CREATE TABLE former_path (path TEXT PRIMARY KEY, post_id TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
 -- Downloaded files by the address they came from, and which entry uses which address.

@@ -20,10 +20,14 @@ LINKS_KEPT = 5_000
 FRAGMENT_CHARS = "/~!$&'()*+,;=:@?-._"
 AT_PATH = "SELECT 1 FROM permalink WHERE path = ?"
 FORMER = "SELECT permalink.path FROM former_path JOIN permalink USING (post_id) WHERE former_path.path = ?"
+# Two questions, each answered by an index: one with OR between two tables would look at every post.
 BY_SLUG = (
-    "SELECT permalink.path FROM permalink JOIN post ON post.id = post_id "
-    "WHERE permalink.slug = ?1 OR post.slug = ?1 ORDER BY permalink.slug <> ?1, post_id LIMIT 1"
+    "SELECT path FROM permalink WHERE slug = ? ORDER BY post_id LIMIT 1",
+    "SELECT path FROM post JOIN permalink ON post_id = id WHERE post.slug = ? ORDER BY id LIMIT 1",
 )
+# Where sites keep their posts, if not at the root. In any other folder a name that is a post's slug may be something
+# else: the file /files/tea, the product /shop/tea.
+POST_FOLDERS = frozenset({"blog", "post", "posts", "p", "article", "articles"})
 
 
 class Known(Protocol):
@@ -129,8 +133,9 @@ class Linking:
         return (f"?{query}" if query else "") + (f"#{fragment}" if fragment else "")
 
     def _local_path(self, path: str) -> str | None:
-        """The site's own path for one that a body links to: exact, with its slash, moved, or by its slug."""
-        ways = (path, path.rstrip("/") + "/")
+        """The site's own path for one in a body: exact, with or without a slash at its end, moved, or by its slug."""
+        bare = path.rstrip("/")
+        ways = tuple(dict.fromkeys((path, f"{bare}/", bare or "/")))
         for way in ways:
             if way in self._known.fixed_paths or self._connection.execute(AT_PATH, (way,)).fetchone():
                 return way
@@ -138,9 +143,30 @@ class Linking:
             moved = self._connection.execute(FORMER, (way,)).fetchone()
             if moved is not None:
                 return str(moved[0])
-        slug = path.rstrip("/").rpartition("/")[2]
-        row = self._connection.execute(BY_SLUG, (slug,)).fetchone()
-        return None if row is None or not slug else str(row[0])
+        return self._by_slug(path)
+
+    def _by_slug(self, path: str) -> str | None:
+        """The post that the path's last part names, where the CMS's own site may lay posts out otherwise than ours."""
+        folder, _, slug = path.strip("/").rpartition("/")
+        if not slug or folder not in self._post_folders:
+            return None
+        for query in BY_SLUG:
+            row = self._connection.execute(query, (slug,)).fetchone()
+            if row is not None:
+                return str(row[0])
+        return None
+
+    @cached_property
+    def _post_folders(self) -> frozenset[str]:
+        """Folders in which a slug means a post: not those in which it is a tag or a year."""
+        config = self._site.config
+        lists = {_fixed_folder(pattern) for pattern in (config.taxonomies["tags"].path, config.urls.year)}
+        return frozenset({"", *POST_FOLDERS} - lists | {_fixed_folder(config.urls.post)})
+
+
+def _fixed_folder(pattern: str) -> str:
+    """`/blog/{year}/{slug}/` → `blog`."""
+    return pattern.partition("{")[0].rpartition("/")[0].strip("/")
 
 
 def _dead_link(url: str, where: str) -> Diagnostic:

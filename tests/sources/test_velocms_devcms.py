@@ -7,8 +7,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -182,14 +183,32 @@ def test_a_limit_that_is_kept_to_is_never_exceeded_and_one_that_is_exceeded_is_w
     assert len(site.posts()) == 60, "and yet the work is done"
 
 
-@pytest.mark.parametrize("retry_after", ["seconds", "date", "none"])
+RETRY_AFTER: tuple[Any, ...] = get_args(get_type_hints(Switches)["retry_after"])
+
+
+@pytest.mark.parametrize("retry_after", RETRY_AFTER)
 @pytest.mark.parametrize("rate_headers", [True, False])
 def test_a_refused_call_is_made_again_when_the_server_says(site: Site, retry_after: Any, rate_headers: bool) -> None:
-    write(site.cms, 6)
-    switches = replace(GENEROUS, rate_limit=4, rate_window_ms=300, retry_after=retry_after, rate_headers=rate_headers)
-    site.cms.set_switches(switches)
+    """Four calls in three seconds are allowed: the fifth is refused, and waits for the first to leave the window."""
+    window_ms = 3000
+    write(site.cms, 3)
+    switches = replace(GENEROUS, rate_limit=4, rate_window_ms=window_ms)
+    site.cms.set_switches(replace(switches, retry_after=retry_after, rate_headers=rate_headers))
     site.sync()
-    assert len(site.posts()) == 6
+    assert len(site.posts()) == 3
+    log = site.cms.requests()
+    refused = [number for number, request in enumerate(log) if request.status == 429]
+    assert refused[0] == 4
+    first, again = log[refused[0]], log[refused[0] + 1]
+    # The log has the moment of each answer, some milliseconds after the server's decision.
+    slack = timedelta(milliseconds=100)
+    if retry_after == "none" and not rate_headers:
+        assert again.at >= first.at + timedelta(seconds=1) - slack, "nothing is said: a second, then two"
+        return
+    promised = log[0].at + timedelta(milliseconds=window_ms)
+    assert promised > first.at + timedelta(seconds=1), "control: who comes back after the least of pauses is too early"
+    assert again.at >= promised - slack
+    assert len(refused) == 1, "at that time the server lets it through"
 
 
 def test_the_hourly_limit_ends_the_run_and_says_when_to_come_back(site: Site) -> None:

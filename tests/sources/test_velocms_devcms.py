@@ -6,7 +6,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -17,7 +17,7 @@ from tests.sources.conftest import Shelf
 from velobuild.config.schema import Config, Loaded, Secret, SourceConfig
 from velobuild.devcms import GENEROUS, Running, Switches
 from velobuild.devcms.records import READ_SCOPES
-from velobuild.errors import ConfigError, Diagnostic, SourceUnavailable, TokenError
+from velobuild.errors import ConfigError, Diagnostic, ProtocolError, SourceUnavailable, TokenError
 from velobuild.http.client import ApiClient
 from velobuild.http.limiter import Limiter, Rate
 from velobuild.model.entries import Collection
@@ -86,22 +86,57 @@ def test_a_first_sync_an_idle_one_and_one_after_an_edit_cost_what_they_must(site
     assert ids[8] not in site.posts()
 
 
+NUMBERS: dict[str, int] = {
+    "rate_limit": 100_000,
+    "rate_window_ms": 500,
+    "hourly_limit": 100_000,
+    "daily_quota": 100_000,
+    "per_page_max": 20,
+}
+"""Another value than GENEROUS has, under which a synchronisation still succeeds, for each switch that is a number."""
+
+MATTERS_WITH: dict[str, dict[str, Any]] = {
+    "rate_headers": {"rate_limit": 100_000},
+    "rate_window_ms": {"rate_limit": 100_000},
+    "over_per_page_max": {"per_page_max": 100},
+}
+"""What else must be set for a switch to make a difference."""
+
+REFUSING = {"plan_too_low", "https_required", "failing"}
+"""Switches that let no call through: FAILURES has them."""
+
+
+def values(name: str) -> tuple[Any, ...]:
+    """All values of a switch, or two of one that is a number."""
+    hint = get_type_hints(Switches)[name]
+    if hint is bool:
+        return (False, True)
+    return get_args(hint) or (getattr(GENEROUS, name), NUMBERS[name])
+
+
+def alone() -> Iterator[Switches]:
+    """Every value of every switch that lets calls through, each by itself, the plain ones but once."""
+    yield GENEROUS
+    for name in (field.name for field in fields(Switches)):
+        if name in REFUSING or name == "retry_after":  # how a 429 is said has a test of its own
+            continue
+        for value in values(name):
+            switches = replace(GENEROUS, **{**MATTERS_WITH.get(name, {}), name: value})
+            if switches != GENEROUS:
+                yield switches
+
+
 SWITCHES = [
-    GENEROUS,
-    replace(GENEROUS, single_posts="wrapped"),
-    replace(GENEROUS, dates="space"),
-    replace(GENEROUS, dates="mixed"),
-    replace(GENEROUS, list_bodies=True),
-    replace(GENEROUS, ignore_status_filter=True),
+    *alone(),
     replace(GENEROUS, ignore_status_filter=True, list_bodies=True, single_posts="wrapped", dates="space"),
-    replace(GENEROUS, per_page_max=20),
-    replace(GENEROUS, media_urls="relative"),
-    replace(GENEROUS, empty_fields="missing"),
-    replace(GENEROUS, empty_fields="empty"),
-    replace(GENEROUS, error_details=False, missing_scope_code="FORBIDDEN"),
-    replace(GENEROUS, rate_limit=100_000, rate_headers=True),
-    replace(GENEROUS, rate_limit=100_000, rate_headers=False, retry_after="none"),
 ]
+
+
+def test_every_value_of_every_switch_has_a_case() -> None:
+    covered = {(name, value) for switches in SWITCHES for name, value in switches.stored().items()}
+    covered |= {("retry_after", value) for value in RETRY_AFTER}
+    covered |= {(name, value) for _, switch, _, _ in FAILURES for name, value in switch.items()}
+    assert covered >= {(field.name, value) for field in fields(Switches) for value in values(field.name)}
 
 
 @pytest.mark.parametrize("switches", SWITCHES, ids=lambda s: ",".join(_changed(s)) or "generous")
@@ -211,6 +246,15 @@ def test_a_refused_call_is_made_again_when_the_server_says(site: Site, retry_aft
     assert len(refused) == 1, "at that time the server lets it through"
 
 
+def test_a_cms_that_refuses_pages_as_long_as_documented_is_told_of(site: Site) -> None:
+    write(site.cms, 3)
+    site.cms.set_switches(replace(GENEROUS, per_page_max=20, over_per_page_max="refuse"))
+    with pytest.raises(ProtocolError, match="422 VALIDATION_ERROR") as caught:
+        site.sync()
+    assert caught.value.code == "VB2201"
+    assert site.posts() == {}
+
+
 def test_the_hourly_limit_ends_the_run_and_says_when_to_come_back(site: Site) -> None:
     write(site.cms, 20)
     site.cms.set_switches(replace(GENEROUS, hourly_limit=10))
@@ -221,23 +265,27 @@ def test_the_hourly_limit_ends_the_run_and_says_when_to_come_back(site: Site) ->
     assert 3000 < caught.value.retry_at - time.time() <= 3700
 
 
-FAILURES: list[tuple[Callable[[Running], None], type[Exception], str]] = [
-    (lambda cms: cms.revoke_key("build"), TokenError, "VB2001"),
-    (lambda cms: cms.set_switches(replace(GENEROUS, plan_too_low=True)), TokenError, "VB2003"),
-    (lambda cms: cms.set_switches(replace(GENEROUS, https_required=True)), ConfigError, "VB1301"),
-    (lambda cms: cms.set_switches(replace(GENEROUS, failing=500)), SourceUnavailable, "VB2103"),
-    (lambda cms: cms.set_switches(replace(GENEROUS, failing=503)), SourceUnavailable, "VB2103"),
-    (lambda cms: cms.stop(), SourceUnavailable, "VB2101"),
+FAILURES: list[tuple[Callable[[Running], None] | None, dict[str, Any], type[Exception], str]] = [
+    (lambda cms: cms.revoke_key("build"), {}, TokenError, "VB2001"),
+    (None, {"plan_too_low": True}, TokenError, "VB2003"),
+    (None, {"https_required": True}, ConfigError, "VB1301"),
+    (None, {"failing": 500}, SourceUnavailable, "VB2103"),
+    (None, {"failing": 503}, SourceUnavailable, "VB2103"),
+    (lambda cms: cms.stop(), {}, SourceUnavailable, "VB2101"),
 ]
 
 
-@pytest.mark.parametrize(("harm", "kind", "code"), FAILURES, ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("harm", "switch", "kind", "code"), FAILURES, ids=lambda value: str(value) if isinstance(value, str | dict) else ""
+)
 def test_each_trouble_has_its_own_error_and_remedy(
-    site: Site, harm: Callable[[Running], None], kind: type[Exception], code: str
+    site: Site, harm: Callable[[Running], None] | None, switch: dict[str, Any], kind: type[Exception], code: str
 ) -> None:
     write(site.cms, 3)
     site.sync()
-    harm(site.cms)
+    site.cms.set_switches(replace(GENEROUS, **switch))
+    if harm is not None:
+        harm(site.cms)
     source = SourceConfig(url=site.cms.url, rate_limit=FAST)
     loaded = Loaded(config=Config(source=source), file=Path("velobuild.toml"), tokens=site.tokens)
     with open_source(loaded, cache=None, sleep=lambda seconds: None) as opened, pytest.raises(kind) as caught:

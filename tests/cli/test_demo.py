@@ -21,7 +21,7 @@ def test_the_commands_that_the_demo_names_work_afterwards(tmp_path: Path) -> Non
     assert (site / "public/index.html").is_file()
     assert stat.S_IMODE((site / ".env").stat().st_mode) == 0o600
 
-    serve, start = (shlex.split(line)[1:] for line in re.findall(r"^  (velobuild .+)$", ended.err, re.MULTILINE))
+    serve, start = (shlex.split(line)[1:] for line in re.findall(r"^  (\S+ (?:-C|cms) .+)$", ended.err, re.MULTILINE))
     assert serve == ["-C", str(site), "serve"]
     started = velobuild(*start, directory=tmp_path)
     try:

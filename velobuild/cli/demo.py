@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
 
@@ -54,9 +57,16 @@ def demo(context: Context, folder: Path | None, serve: bool, port: int | None, o
                 return
             context.say(f"  CMS    {target / 'cms'}  {login}")
             context.say("The site's links begin with / and so want a web server; the CMS has ended and starts again:")
-            context.say(f"  velobuild -C {quote(str(ready.loaded.root))} serve")
-            context.say(f"  velobuild cms --data {quote(str(target / 'cms'))} start --port {ready.running.port}")
+            program = quote(own_name(context.environment))
+            context.say(f"  {program} -C {quote(str(ready.loaded.root))} serve")
+            context.say(f"  {program} cms --data {quote(str(target / 'cms'))} start --port {ready.running.port}")
             index = ready.loaded.out / "index.html"
             context.result(str(index), {"site": str(ready.loaded.root), "index": str(index), "url": url})
         finally:
             ready.close()
+
+
+def own_name(environment: Mapping[str, str]) -> str:
+    """How a person calls this program from where they are: by its name, if that is on the PATH."""
+    found = shutil.which("velobuild", path=environment.get("PATH", ""))
+    return "velobuild" if found or not Path(sys.argv[0]).is_file() else str(Path(sys.argv[0]).absolute())

@@ -21,6 +21,7 @@ from velobuild.errors import CODES, VelobuildError
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]
 GLOBAL_OPTIONS = {name for names, _ in GLOBALS for name in names} | {"-h", "--help", "-V", "--version"}
 
 
@@ -185,33 +186,113 @@ def test_every_exit_code_is_documented_in_the_page_and_in_the_help() -> None:
 # --- all pages
 
 
-@pytest.mark.parametrize("name", sorted(file.name for file in DOCS.glob("*.md")))
-def test_a_page_links_only_to_pages_and_headings_that_exist(name: str) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", page(name)):
+def anchors(text: str) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(file: Path, text: str) -> list[str]:
+    """The links of a page that lead to no file, or to no heading of one."""
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        name, _, anchor = target.partition("#")
+        other = file.parent / name if name else file
         if "://" in target:
             continue
-        file, _, anchor = target.partition("#")
-        other = DOCS / file if file else DOCS / name
-        assert other.exists(), f"{name} links to {target}"
-        if anchor:
-            headings = re.findall(r"^#+ (.+)$", other.read_text("utf-8"), flags=re.MULTILINE)
-            anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-            assert anchor in anchors, f"{name} links to {target}"
+        if not other.exists() or (anchor and anchor not in anchors(other.read_text("utf-8"))):
+            broken.append(target)
+    return broken
 
 
-@pytest.mark.parametrize("name", ["configuration.md", "errors.md", "exit-codes.md"])
-def test_a_page_names_only_commands_and_options_that_exist(name: str) -> None:
+FENCE = re.compile(r"^ *```\w*\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+
+
+def code(text: str) -> Iterator[str]:
+    """What a page sets as code: its spans, and the lines of its blocks."""
+    for block in FENCE.findall(text):
+        yield from (line.strip() for line in block.splitlines())
+    yield from re.findall(r"`([^`\n]+)`", FENCE.sub("", text))
+
+
+def wrong_usage(words: str) -> str | None:
+    """What of a command line, as a page shows it, velobuild does not have. None if it can be typed."""
+    rest = words.split("#")[0].split()[1:]
+    command: click.Command = cli
+    context = click.Context(cli, info_name="velobuild")
+    takes_value = {
+        name for names, attributes in GLOBALS for name in names if not {"is_flag", "count"} & set(attributes)
+    }
+    known = set(GLOBAL_OPTIONS)
+    skip = False
+    for word in rest:
+        word = word.strip("[](),.:;…")
+        if skip or not word:
+            skip = False
+        elif word in ("|", "&&", ">", "2>"):
+            return None
+        elif word.startswith("-"):
+            option = word.partition("=")[0]
+            if option not in known and not re.fullmatch(r"-v+", option):
+                return f"{words}: no option {option}"
+            skip = option in takes_value and "=" not in word
+        elif isinstance(command, click.Group):
+            inner = command.get_command(context, word) if word.islower() else None
+            if inner is None:
+                return None if word.isupper() else f"{words}: no command {word}"
+            command = inner
+            options = [p for p in inner.params if isinstance(p, click.Option)]
+            known |= own_options(inner)
+            takes_value |= {name for option_ in options if not option_.is_flag for name in option_.opts}
+    return None
+
+
+def every_option() -> set[str]:
     root = click.Context(cli, info_name="velobuild")
     known = set(GLOBAL_OPTIONS)
-    for command_name in COMMANDS:
-        command = cli.get_command(root, command_name)
+    for name in COMMANDS:
+        command = cli.get_command(root, name)
         assert command is not None
-        for _, found in commands(command, command_name, root):
+        for _, found in commands(command, name, root):
             known |= own_options(found)
-    for span in re.findall(r"`([^`\n]+)`", page(name)):
-        if match := re.match(r"velobuild ([a-z]+)", span):
-            assert match[1] in COMMANDS, span
-        if span.startswith(("velobuild", "-")):
-            for option in re.findall(r"(?<!\S)--?[A-Za-z][\w-]*", span):
-                if option != "-vv":
-                    assert option in known, span
+    return known
+
+
+def css_variables() -> set[str]:
+    """What looks like an option and is none: the variables of the shipped themes."""
+    sheets = (file.read_text("utf-8") for file in (ROOT / "themes").rglob("*.css"))
+    return {name for sheet in sheets for name in re.findall(r"(--[a-z][\w-]*)\s*:", sheet)}
+
+
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: file.name)
+def test_a_page_links_only_to_pages_and_headings_that_exist(file: Path) -> None:
+    assert broken_links(file, file.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: file.name)
+def test_a_page_names_only_commands_and_options_that_exist(file: Path) -> None:
+    known = every_option() | css_variables()
+    for words in code(file.read_text("utf-8")):
+        if typed := re.search(r"(?:^|&& |; |help: |bin/| \* )(velobuild(?: .*)?)$", words):
+            assert wrong_usage(typed[1]) is None
+        elif match := re.fullmatch(r"(--[a-z][\w-]*|-[A-Za-z])(?:[= ].*)?", words):
+            assert match[1] in known, words
+
+
+def test_these_checks_find_what_does_not_exist() -> None:
+    assert broken_links(
+        ROOT / "README.md", "[a](docs/none.md) [b](docs/errors.md#none) [c](#none) [d](docs/errors.md)"
+    ) == [
+        "docs/none.md",
+        "docs/errors.md#none",
+        "#none",
+    ]
+    wrong = [
+        "velobuild nonsense",
+        "velobuild cms nonsense",
+        "velobuild -C blog build --reset",
+        "velobuild cms key forget",
+    ]
+    assert all(wrong_usage(words) for words in wrong)
+    right = ["velobuild", "velobuild -C blog build", "velobuild cms --data FOLDER …", "velobuild help VB2001"]
+    assert [wrong_usage(words) for words in right] == [None] * len(right)
+    assert list(code("a `b`\n```sh\nvelobuild c\n```\n`d`")) == ["velobuild c", "b", "d"]

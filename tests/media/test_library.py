@@ -20,7 +20,7 @@ import pytest
 from tests.media.pictures import encoded, painted, png_of, with_position
 from tests.media.server import MediaServer, Request
 from velobuild.config.schema import LimitsConfig
-from velobuild.errors import Diagnostic, OutputError, ProtocolError, Severity
+from velobuild.errors import Diagnostic, OutputError, Severity
 from velobuild.http.addresses import AddressPolicy
 from velobuild.http.download import Downloader
 from velobuild.media.fetch import MediaLibrary, MediaReport, Wanted
@@ -420,39 +420,6 @@ def test_a_large_file_is_never_in_memory_as_a_whole(cms: MediaServer, tmp_path: 
         ),
     )
     assert (after - before < 30_000, control - after > 100_000) == (True, True)
-
-
-# Local files ------------------------------------------------------------------------------------------------------
-
-
-def test_a_local_picture_is_taken_in_by_the_same_rules(site: Site, tmp_path: Path) -> None:
-    picture = tmp_path / "../logo".replace("../", "") / "a b.txt"
-    picture.parent.mkdir()
-    source = encoded("JPEG", exif=with_position(8))
-    picture.write_bytes(source)
-    asset = site.library.add_local(picture)
-    assert (asset.url, asset.extension, asset.width_px, asset.height_px) == (picture.as_posix(), "jpg", 40, 64)
-    assert b"SecretMaker" not in site.library.object_path(asset).read_bytes()
-    assert picture.read_bytes() == source
-
-
-@pytest.mark.parametrize(
-    ("content", "code"),
-    [(b"<svg></svg>", "VB4003"), (b"", "VB4003"), (png_of(9999, 9999), "VB4004"), (PNG + b"x" * 9000, "VB4004")],
-)
-def test_a_local_file_that_will_not_do_is_named(cms: MediaServer, tmp_path: Path, content: bytes, code: str) -> None:
-    site = Site(cms, tmp_path, limits=LimitsConfig(media_bytes=5000))
-    path = tmp_path / "logo.png"
-    path.write_bytes(content)
-    with pytest.raises(ProtocolError) as caught:
-        site.library.add_local(path)
-    assert (caught.value.code, caught.value.diagnostics[0].where) == (code, str(path))
-
-
-def test_a_local_file_that_is_missing_is_named(site: Site, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="No such file") as caught:
-        site.library.add_local(tmp_path / "nowhere.png")
-    assert caught.value.diagnostics[0].where == str(tmp_path / "nowhere.png")
 
 
 def test_wishes_for_one_url_are_joined(cms: MediaServer, site: Site) -> None:

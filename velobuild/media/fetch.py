@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from threading import Event
 
 from velobuild.config.schema import LimitsConfig
-from velobuild.errors import Diagnostic, OutputError, ProtocolError, Severity, VelobuildError
+from velobuild.errors import Diagnostic, OutputError, Severity, VelobuildError
 from velobuild.http.addresses import AddressPolicy, shown
 from velobuild.http.download import Downloader, NotModified, TemporaryFailure, Validators
 from velobuild.media.bounds import Budget, Hosts
@@ -92,21 +92,6 @@ class MediaLibrary:
     def object_path(self, asset: Asset) -> Path:
         """Where the asset's bytes lie. To be linked or copied, never to be opened for writing."""
         return self._store.place(asset.sha256, asset.extension)
-
-    def add_local(self, path: Path) -> Asset:
-        """Take in a file of a theme or of a local page; its `url` is the path. The caller has checked the path.
-
-        Raises ProtocolError (VB4003, VB4004) if the file may not be published, OutputError if the disk fails.
-        """
-        with disk_errors(path):
-            try:
-                stored = self._store.admit_copy(
-                    path, limit_bytes=self._limits.media_bytes, megapixels=self._limits.megapixels
-                )
-            except ProtocolError as error:
-                first = error.diagnostics[0]
-                raise ProtocolError(first.what, code=first.code, where=str(path), hint=first.hint) from error
-        return self._as_asset(path.as_posix(), stored, Validators())
 
     def fetch(self, wanted: Iterable[Wanted]) -> MediaReport:
         """Bring every wanted file up to date. Findings go to `warn` in the order of their URLs.

@@ -18,7 +18,7 @@ from typing import BinaryIO
 from velobuild.errors import OutputError, ProtocolError
 from velobuild.media.examine import examine
 from velobuild.media.kinds import Kind
-from velobuild.media.pieces import STEP_BYTES, Examined, chunks
+from velobuild.media.pieces import Examined, chunks
 from velobuild.model.assets import Asset
 
 KEEP_INCOMING = timedelta(days=7)
@@ -73,22 +73,6 @@ class ObjectStore:
             place.parent.mkdir(parents=True, exist_ok=True)
             temporary.replace(place)
         return Stored(name, size, kind, examined.width_px, examined.height_px)
-
-    def admit_copy(self, source: Path, *, limit_bytes: int, megapixels: int) -> Stored:
-        """As `admit`, for a file that others may change meanwhile. Raises ProtocolError (VB4004) over `limit_bytes`."""
-        with self.temporary() as temporary:
-            size = 0
-            with source.open("rb") as file, temporary.open("wb") as out:
-                while chunk := file.read(STEP_BYTES):
-                    size += len(chunk)
-                    if size > limit_bytes:
-                        raise ProtocolError(
-                            f"the file is larger than {limit_bytes} bytes",
-                            code="VB4004",
-                            hint="make it smaller, or raise [limits] media_bytes",
-                        )
-                    out.write(chunk)
-            return self.admit(temporary, megapixels=megapixels)
 
     @contextlib.contextmanager
     def temporary(self) -> Iterator[Path]:

@@ -27,6 +27,7 @@ from velobuild.model.outputs import Phase
 from velobuild.publish.inplace import InPlace
 from velobuild.publish.lock import SiteLock
 from velobuild.publish.releases import Releases
+from velobuild.publish.shelf import Shelf
 
 PAGES = 12
 # What Python tells an audit hook about; each is a moment at which the build may die.
@@ -93,7 +94,7 @@ def faults(root: Path, mode: str, before: int) -> list[str]:
     live = home(root, mode).live()
     if live is None or live.release is None:
         return [*wrong, "no manifest"]
-    return [*wrong, *Releases(root / ".velobuild", root / "public").verify(live.release)]
+    return [*wrong, *Shelf(root / ".velobuild", root / "public").faults(live.release)]
 
 
 def _faults_in_place(root: Path, before: int) -> list[str]:

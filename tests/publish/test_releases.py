@@ -14,6 +14,7 @@ from velobuild.model.outputs import OutputFile, OutputKind, Phase
 from velobuild.publish.guard import Staged
 from velobuild.publish.lock import SiteLock
 from velobuild.publish.releases import Releases, write_file
+from velobuild.publish.shelf import Shelf
 
 V1 = {"index.html": "home 1", "posts/a/index.html": "a", "assets/style.css": "body{}"}
 V2 = {"index.html": "home 2", "posts/b/index.html": "b", "assets/style.css": "body{}"}
@@ -549,12 +550,13 @@ def test_a_release_that_is_not_kept_cannot_be_gone_back_to(site: Site) -> None:
     assert site.served() == V1
 
 
-def test_verify_names_what_differs(site: Site) -> None:
+def test_what_differs_from_what_was_published_is_named(site: Site) -> None:
     site.build(V1)
-    assert site.releases.verify(1) == ()
+    shelf = Shelf(site.state, site.out)
+    assert shelf.faults(1) == ()
     (site.out / "index.html").write_text("X")
     (site.out / "extra").write_text("X")
-    assert site.releases.verify(1) == ("extra", "index.html")
+    assert shelf.faults(1) == ("extra", "index.html")
 
 
 def test_the_list_tells_size_and_time(site: Site) -> None:

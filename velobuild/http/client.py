@@ -117,11 +117,6 @@ class ApiClient:
         return self._origin
 
     @property
-    def active_token(self) -> int:
-        """The position of the token in use, from 0."""
-        return self._active
-
-    @property
     def usage(self) -> Usage:
         key = self._key()
         left = self._limiter.left(key) if self._remaining is None else self._remaining

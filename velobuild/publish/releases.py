@@ -80,13 +80,6 @@ class Releases:
         live_folder = self._shelf.folder(self._shelf.live_number() or 0)  # there is never a release 0
         return Staging(self, folder, live=self.live(), live_folder=live_folder, now=self._clock())
 
-    def verify(self, number: int) -> tuple[str, ...]:
-        """The paths of a release that are missing, changed, or not in its manifest; () if it is whole.
-
-        Raises GuardRefused VB5005 (no such release) or VB5004 (its manifest is damaged or missing).
-        """
-        return self._shelf.faults(number)
-
     def rollback(self, to: int | None = None) -> ReleaseInfo:
         """Make an older release live again at once, after a check of every byte, and hold it until `resume`.
 

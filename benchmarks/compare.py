@@ -86,7 +86,7 @@ class Hugo:
     @property
     def version(self) -> str:
         said = subprocess.run([self.binary, "version"], capture_output=True, text=True, check=True).stdout
-        return said.split()[1].partition("-")[0]
+        return said.split()[1].partition("-")[0].removeprefix("v")
 
     def build(self, content: Path, out: Path) -> list[str | Path]:
         site = ["-s", HERE / "hugo", "--contentDir", content, "-d", out]
@@ -318,11 +318,11 @@ def main() -> None:
     place = Path(tempfile.mkdtemp(prefix="runs-", dir=options.place))
     try:
         text = measured(options, place)
+        print(text, flush=True)
+        if not options.quick and not options.posts:
+            (HERE / "RESULTS.md").write_text(text, "utf-8")
     finally:
         shutil.rmtree(place)
-    print(text)
-    if not options.quick and not options.posts:
-        (HERE / "RESULTS.md").write_text(text, "utf-8")
 
 
 def measured(options: argparse.Namespace, place: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,12 @@ def test_a_static_file_is_named_by_its_content_below_the_sites_folder(tmp_path: 
     made = shown(tmp_path, "{{ asset('css/a.css') }}", config=config)
     assert made.startswith("/blog/assets/css/a.")
     assert made.endswith(".css")
+
+
+def test_a_file_of_the_sites_own_whose_name_is_put_together_keeps_it_with_its_hash_behind(tmp_path: Path) -> None:
+    write(tmp_path, {"static/img/post café?.svg": "x"})
+    made = shown(tmp_path, "{{ asset('img/' ~ page.kind ~ ' café?.svg') }}")
+    assert made == f"/img/post%20caf%C3%A9%3F.svg?v={sha256(b'x').hexdigest()[:10]}"
 
 
 def test_a_static_file_that_is_missing_is_named_with_the_nearest(tmp_path: Path) -> None:

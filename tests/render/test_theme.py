@@ -160,6 +160,18 @@ def test_static_files_of_the_site_replace_those_of_the_theme(tmp_path: Path) -> 
     assert theme.assets["css/highlight.css"].content
 
 
+@pytest.mark.parametrize("template", ["{{ asset('css/a.css') }}", '<b c="{{ asset("css/a.css") }}">', "'css/a.css'"])
+@pytest.mark.parametrize("folder", ["templates", "mine/templates"])
+def test_of_the_sites_own_files_those_are_assets_that_a_template_names(
+    tmp_path: Path, folder: str, template: str
+) -> None:
+    files = {"static/css/a.css": "x", "static/film.mp4": "film", f"{folder}/home.html": f"it's\n{template}"}
+    theme = mine(tmp_path, files=files)
+    assert set(theme.verbatim) == {"css/a.css", "film.mp4"}
+    assert theme.assets["css/a.css"].source == tmp_path / "static/css/a.css"
+    assert "film.mp4" not in theme.assets, "it would be published twice"
+
+
 @pytest.mark.parametrize(
     ("name", "begin", "end"),
     [
@@ -170,7 +182,7 @@ def test_static_files_of_the_site_replace_those_of_the_theme(tmp_path: Path) -> 
 )
 def test_an_assets_name_changes_with_its_content_alone(tmp_path: Path, name: str, begin: str, end: str) -> None:
     one, same, other = (
-        mine(tmp_path / place, files={f"static/{name}": text}).assets[name].path
+        mine(tmp_path / place, files={f"mine/static/{name}": text}).assets[name].path
         for place, text in (("1", "x"), ("2", "x"), ("3", "y"))
     )
     assert one == same != other
@@ -181,7 +193,7 @@ def test_an_assets_name_changes_with_its_content_alone(tmp_path: Path, name: str
 
 def test_names_are_published_in_one_normal_form(tmp_path: Path) -> None:
     nfd = unicodedata.normalize("NFD", "café.css")
-    theme = mine(tmp_path, files={f"static/{nfd}": "x"})
+    theme = mine(tmp_path, files={f"static/{nfd}": "x", "templates/home.html": f"{{{{ asset('{nfd}') }}}}"})
     assert set(theme.verbatim) == {"café.css"}
     assert theme.assets["café.css"].path.startswith("assets/café.")
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 
@@ -123,12 +124,14 @@ class Templates:
         raise jinja2.UndefinedError(f"there is no text '{key}' in any locale of the theme")
 
     def _asset(self, name: str) -> str:
-        static = self._theme.assets.get(name)
+        site, static, own = self._reader.site, self._theme.assets.get(name), self._theme.verbatim.get(name)
+        if static is None and own is not None:  # No template names it in full: the name was put together just now.
+            return site.url_of(f"/{quote(own.path)}?v={own.sha256[:10]}")
         if static is None:
-            near = difflib.get_close_matches(name, self._theme.assets, 1)
+            near = difflib.get_close_matches(name, {**self._theme.assets, **self._theme.verbatim}, 1)
             meant = f" (did you mean {near[0]}?)" if near else ""
             raise jinja2.UndefinedError(f"there is no static file '{name}' in the theme{meant}")
-        return self._reader.site.url_of(f"/{static.path}")
+        return site.url_of(f"/{static.path}")
 
     def _flag(self, name: str) -> bool:
         seo = self._reader.site.config.seo

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -24,7 +25,7 @@ HIGHLIGHT = "css/highlight.css"
 
 @dataclass(frozen=True, slots=True)
 class StaticFile:
-    """A file of the chain as it is published: its bytes' hash is part of its name, unless it is the site's own."""
+    """A file of the chain as it is published: among `assets` its bytes' hash is part of its name."""
 
     source: Path | None
     content: bytes | None
@@ -34,7 +35,11 @@ class StaticFile:
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """A theme as the site uses it. `folders` begin with the site's own and end with base."""
+    """A theme as the site uses it. `folders` begin with the site's own and end with base.
+
+    `verbatim` are the site's own static files, which keep their names. Those of them that replace a theme's file, or
+    that a template names, are among `assets` too.
+    """
 
     name: str
     folders: tuple[Path, ...]
@@ -71,8 +76,9 @@ def load_theme(config: Config, root: Path) -> Theme:
     if chain[-1] != folder("themes") / "base":
         chain.append(folder("themes") / "base")
     folders = (root, *chain)
-    assets = dict(_assets(folders))
+    templates = list(_templates(folders))
     verbatim = dict(_verbatim(root))
+    assets = _assets(folders, verbatim, _quoted(templates))
     texts = _texts(folders)
     options = _options(declared, config.theme.options, chain[0].name)
     return Theme(
@@ -82,7 +88,7 @@ def load_theme(config: Config, root: Path) -> Theme:
         assets=assets,
         verbatim=verbatim,
         texts=texts,
-        fingerprint=_fingerprint(folders, options, assets, verbatim, texts),
+        fingerprint=_fingerprint(templates, options, assets, verbatim, texts),
     )
 
 
@@ -196,26 +202,50 @@ def _linked(file: Path) -> OutputError:
     )
 
 
-def _assets(folders: tuple[Path, ...]) -> Iterator[tuple[str, StaticFile]]:
+def _templates(folders: tuple[Path, ...]) -> Iterator[tuple[int, str, bytes]]:
+    """(number of the folder, name, content) of every template of the chain."""
+    for number, place in enumerate(folders):
+        for name, file in _files(place / "templates"):
+            yield number, name, file.read_bytes()
+
+
+def _quoted(templates: list[tuple[int, str, bytes]]) -> frozenset[str]:
+    """Whatever stands between two quotation marks of a template, and so every file that one names in full."""
+    texts = (content.decode("utf-8", "replace") for _, _, content in templates)
+    return frozenset(unicodedata.normalize("NFC", part) for text in texts for part in re.split("[\"']", text))
+
+
+def _assets(
+    folders: tuple[Path, ...], verbatim: Mapping[str, StaticFile], named: frozenset[str]
+) -> dict[str, StaticFile]:
     css = highlight.stylesheet().encode()
-    yield HIGHLIGHT, _static(HIGHLIGHT, css, None)
-    for place in reversed(folders):
+    sha256 = hashlib.sha256(css).hexdigest()
+    assets = {HIGHLIGHT: StaticFile(None, css, sha256, _hashed(HIGHLIGHT, sha256))}
+    for place in reversed(folders[1:]):
         for name, file in _files(place / "static"):
-            yield name, _static(name, file.read_bytes(), file)
+            sha256 = _sha256(file)
+            assets[name] = StaticFile(file, None, sha256, _hashed(name, sha256))
+    # Not all of the site's own: each would be published twice, a film as well as a style sheet.
+    for name, own in verbatim.items():
+        if name in assets or name in named:
+            assets[name] = StaticFile(own.source, None, own.sha256, _hashed(name, own.sha256))
+    return assets
 
 
-def _static(name: str, content: bytes, file: Path | None) -> StaticFile:
-    sha256 = hashlib.sha256(content).hexdigest()
+def _hashed(name: str, sha256: str) -> str:
     path = PurePosixPath(name)
-    return StaticFile(
-        file, None if file else content, sha256, f"assets/{path.with_name(f'{path.stem}.{sha256[:10]}{path.suffix}')}"
-    )
+    return f"assets/{path.with_name(f'{path.stem}.{sha256[:10]}{path.suffix}')}"
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _verbatim(root: Path) -> Iterator[tuple[str, StaticFile]]:
-    """The site's own static files, which keep their names: a favicon.ico, a verification file."""
+    """The site's own static files under their own names: a favicon.ico, a verification file."""
     for name, file in _files(root / "static"):
-        yield name, StaticFile(file, None, hashlib.sha256(file.read_bytes()).hexdigest(), name)
+        yield name, StaticFile(file, None, _sha256(file), name)
 
 
 def _texts(folders: tuple[Path, ...]) -> dict[str, dict[str, str]]:
@@ -231,16 +261,15 @@ def _texts(folders: tuple[Path, ...]) -> dict[str, dict[str, str]]:
 
 
 def _fingerprint(
-    folders: tuple[Path, ...],
+    templates: list[tuple[int, str, bytes]],
     options: Mapping[str, Any],
     assets: Mapping[str, StaticFile],
     verbatim: Mapping[str, StaticFile],
     texts: Mapping[str, Mapping[str, str]],
 ) -> str:
     digest = hashlib.sha256()
-    for number, place in enumerate(folders):
-        for name, file in _files(place / "templates"):
-            digest.update(canonical([number, name, hashlib.sha256(file.read_bytes()).hexdigest()]))
+    for number, name, content in templates:
+        digest.update(canonical([number, name, hashlib.sha256(content).hexdigest()]))
     digest.update(canonical([dict(options), {key: dict(value) for key, value in texts.items()}]))
     digest.update(canonical({name: static.sha256 for name, static in assets.items()}))
     digest.update(canonical({name: static.sha256 for name, static in verbatim.items()}))

@@ -18,8 +18,8 @@ from typing import Literal
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from velobuild.errors import ContentProblem, Diagnostic
-from velobuild.markup import sanitize
+from velobuild.errors import Diagnostic
+from velobuild.markup import blocks, sanitize
 from velobuild.markup.bounds import bounded
 from velobuild.markup.headings import Heading, outline
 from velobuild.markup.links import Rewriting
@@ -46,13 +46,14 @@ __all__ = [
     "with_fragments_at",
 ]
 
-RECIPE = 1
+RECIPE = 2
 """Raised whenever this package's own code comes to give another result."""
 ENGINES = ("nh3", "selectolax", "markdown", "pymdown-extensions", "pygments")
 
 TEXT_BLOCKS = "p,h1,h2,h3,h4,h5,h6,li,dt,dd,pre,blockquote,figure,figcaption,table,tr,ul,ol,dl,div,section,article,hr"
 NOTE_MARKS = 'sup[id^="c-fnref"],sup[id^="fnref"]'
 LINES_APART = re.compile(r"\n[ \t]*\n\s*")
+CUT = Diagnostic("VB3002", "elements nested without end were taken out of the text")
 COMMENT_BLOCK = re.compile(r"<(?:p|ul|ol|pre|blockquote)\b")
 
 
@@ -99,35 +100,54 @@ def prepare(body: str, format: BodyFormat, options: MarkupOptions) -> Prepared:
     which post it is.
     """
     body, repaired = clean_text(body)
-    html = _as_html(body, format, options)
-    warnings = [Diagnostic("VB3002", "characters that no page may hold were taken out of the text")] if repaired else []
+    warnings = [blocks.REPAIRED] if repaired else []
+    html = _as_html(body, format, options, warnings)
     if options.html == "trusted":
         # Balanced first, so that no stray end tag closes what the body is put into.
-        html = clean_text(LexborHTMLParser(html, is_fragment=True).html or "")[0]
-        root = parsed(keep_first_lines(html))
+        root = parsed(_balanced(html))
     else:
         warnings += sanitize.losses(html, options.embeds)
         html, cut = bounded(html, frames=bool(options.embeds))
-        if cut:
-            warnings.append(Diagnostic("VB3002", "elements nested without end were taken out of the text"))
+        if cut and CUT not in warnings:
+            warnings.append(CUT)
         root = sanitize.sanitized_tree(html, options.embeds)
     if options.html == "text":
         root = parsed(_paragraphs(root))
     return _rewritten(root, options, warnings)
 
 
-def _as_html(body: str, format: BodyFormat, options: MarkupOptions) -> str:
+def _as_html(body: str, format: BodyFormat, options: MarkupOptions, warnings: list[Diagnostic]) -> str:
     if format is BodyFormat.BLOCKS:
-        raise ContentProblem(
-            "the body is in the CMS's block format, which cannot be shown yet",
-            code="VB3001",
-            hint="let the CMS deliver HTML (content_html)",
-        )
+        return _of_blocks(body, options, warnings)
     if format is BodyFormat.MARKDOWN:
         from velobuild.markup.markdown import to_html  # Most sites hold no Markdown, and loading it takes 0.1 s.
 
         return to_html(body, smart_quotes=options.smart_quotes)
     return body
+
+
+def _of_blocks(body: str, options: MarkupOptions, warnings: list[Diagnostic]) -> str:
+    found: list[str] = []
+
+    def fragment(html: str) -> str:
+        found.append(html)
+        if options.html == "trusted":
+            return _balanced(html)
+        # Cleaned by itself: an element that is never closed would take in the blocks that follow.
+        kept, cut = bounded(html, frames=bool(options.embeds), small_too=True)
+        if cut and CUT not in warnings:
+            warnings.append(CUT)
+        return sanitize.sanitize(kept, options.embeds)
+
+    written = blocks.to_html(body, fragment=fragment, embeds=options.embeds)
+    warnings += [warning for warning in written.warnings if warning not in warnings]
+    if options.html != "trusted":
+        warnings += sanitize.losses("\n".join(found), options.embeds)
+    return written.html
+
+
+def _balanced(html: str) -> str:
+    return keep_first_lines(clean_text(LexborHTMLParser(html, is_fragment=True).html or "")[0])
 
 
 def _rewritten(root: LexborNode, options: MarkupOptions, warnings: list[Diagnostic]) -> Prepared:

@@ -55,7 +55,7 @@ def _is_file(url: str) -> bool:
 
 
 def prepare_body(connection: Connection, site: Site, post_id: str) -> PreparedBody:
-    """Prepare one body. Raises ContentProblem if it cannot be shown at all."""
+    """Prepare one body. Raises ContentProblem, which names the post, if it cannot be shown at all."""
     format, body, input, title = connection.execute(BODY, (post_id,)).fetchone()
     where = f"post “{title}” (id {post_id})"
     prepared = _prepared(body, format, site, where)
@@ -97,7 +97,9 @@ def _prepared(body: str, format: str, site: Site, where: str) -> Prepared:
     try:
         return prepare(body, BodyFormat(format), site.post_markup)
     except ContentProblem as error:
-        raise ContentProblem(str(error), code=error.code, where=where, hint=error.hint) from error
+        inside = error.diagnostics[0].where
+        place = f"{where}, {inside}" if inside else where
+        raise ContentProblem(str(error), code=error.code, where=place, hint=error.hint) from error
     except (
         ArithmeticError,
         AssertionError,

@@ -14,9 +14,10 @@ from typing import Any
 from velobuild.config.schema import LimitsConfig
 from velobuild.http.errors import printable
 from velobuild.http.strict_json import twofold
+from velobuild.markup.blocks import holds_blocks
 from velobuild.markup.text import clean_text, one_line
 from velobuild.model.entries import BodyFormat, Comment, Media, Post, SiteSettings
-from velobuild.model.keys import fingerprint
+from velobuild.model.keys import canonical, fingerprint
 from velobuild.sources.dates import NoDate, parse_date
 
 Raw = Mapping[str, Any]
@@ -112,7 +113,8 @@ def summary_of(raw: Raw) -> Summary:
         updated_at=updated_at,
         published=status == PUBLISHED,
         public=is_public(raw),
-        has_body=isinstance(raw.get("content_html"), str),
+        # HTML that is there but empty decides nothing, as long as the blocks have not been seen.
+        has_body=isinstance(html := raw.get("content_html"), str) and bool(html.strip() or "content_json" in raw),
         tags=_tags(raw.get("tags"), LimitsConfig().tags, Repairs()),
     )
 
@@ -131,9 +133,7 @@ def post_of(raw: Any, *, limits: LimitsConfig, repairs: Repairs) -> Post:
     """A whole post. Raises Unusable; what was mended is added to `repairs`."""
     id = record_id(raw)
     _refuse_twofold(raw)
-    body = raw.get("content_html")
-    if not isinstance(body, str):
-        raise Unusable(f"its content_html is {_shown(body)}")
+    name, body, body_format = _body(raw, repairs)
     if len(body) > limits.post_bytes or len(body.encode("utf-8", "surrogatepass")) > limits.post_bytes:
         raise Unusable(f"its content is larger than {limits.post_bytes:,} bytes (limits.post_bytes)")
     raw_title = raw.get("title")
@@ -153,8 +153,8 @@ def post_of(raw: Any, *, limits: LimitsConfig, repairs: Repairs) -> Post:
         id=id,
         slug=_text(slug, "slug", repairs),
         title=title,
-        body=_text(body, "content_html", repairs),
-        body_format=BodyFormat.HTML,
+        body=_text(body, name, repairs),
+        body_format=body_format,
         status=status,
         updated_at=_date(raw, "updated", repairs) or published_at or _date(raw, "created", repairs) or NO_DATE,
         published_at=published_at,
@@ -260,6 +260,22 @@ def _refuse_twofold(raw: Raw) -> None:
     names = twofold(raw)
     if names:
         raise Unusable(f"it has {', '.join(printable(name, 40) for name in names[:5])} twice")
+
+
+def _body(raw: Raw, repairs: Repairs) -> tuple[str, str, BodyFormat]:
+    """The field that holds the body, the body, and how it is written: HTML, or blocks where there is no HTML."""
+    html, document = raw.get("content_html"), raw.get("content_json")
+    if (html is None or (isinstance(html, str) and not html.strip())) and holds_blocks(document):
+        if isinstance(document, str):
+            return "content_json", document, BodyFormat.BLOCKS
+        cleaned = _cleaned(document)
+        if cleaned != document:
+            repairs.notes.append("characters that no page may hold were removed from its content_json")
+        return "content_json", canonical(cleaned).decode(), BodyFormat.BLOCKS
+    if not isinstance(html, str):
+        instead = ", and it has no content_json to show instead" if html is None else ""
+        raise Unusable(f"its content_html is {_shown(html)}{instead}")
+    return "content_html", html, BodyFormat.HTML
 
 
 def _date(raw: Raw, name: str, repairs: Repairs) -> datetime | None:

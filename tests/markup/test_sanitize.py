@@ -139,6 +139,16 @@ def test_no_answer_can_leave_its_attribute(url: str, alt: str, rest: str) -> Non
     assert html.count('"') == 2 * 7
 
 
+def test_frames_are_written_alike_in_every_process() -> None:
+    html = sanitize("<iframe width=1 src=https://a.example/ allowfullscreen></iframe>", ("a.example",))
+    assert html == (
+        '<iframe allowfullscreen="" loading="lazy" referrerpolicy="strict-origin-when-cross-origin" '
+        'sandbox="allow-popups allow-presentation allow-same-origin allow-scripts" src="https://a.example/" width="1">'
+        "</iframe>"
+    )
+    assert sanitize(html, ("a.example",)) == html
+
+
 def test_losses_name_what_is_left_out_and_how_to_keep_a_frame() -> None:
     found = losses('<iframe src="//www.video.example/1"></iframe><SVG></SVG><svg/>', ("other.example",))
     assert [w.what for w in found] == ["<iframe from www.video.example> was left out", "2 × <svg> was left out"]

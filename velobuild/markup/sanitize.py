@@ -113,8 +113,19 @@ def sanitized_tree(html: str, embeds: tuple[str, ...] = ()) -> LexborNode:
         root = parsed(clean)
         html = serialized(root)
         if html == clean:
+            for frame in root.css("iframe") if embeds else ():
+                _in_order(frame)
             return root
     return parsed(nh3.clean_text(root.text()))
+
+
+def _in_order(node: LexborNode) -> None:
+    """Sort a node's attributes: the cleaner adds those of its own in another order in every process."""
+    attributes = sorted(node.attributes.items())
+    for name, _ in attributes:
+        del node.attrs[name]
+    for name, value in attributes:
+        node.attrs[name] = value or ""
 
 
 def sanitize_comment(html: str) -> str:

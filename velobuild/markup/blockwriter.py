@@ -255,7 +255,8 @@ def look(block: Block, *classes: str) -> str:
 
 def file_address(block: Block, *names: str) -> str | None:
     """The first of these fields that holds an address of a file."""
-    return checked(block.text(*names), FILE_SCHEMES)
+    found = (value for name in names if isinstance(value := block.fields.get(name), str) and value.strip())
+    return checked(next(found, ""), FILE_SCHEMES)
 
 
 def anchor(address: str, label: str) -> str:

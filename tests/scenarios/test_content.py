@@ -267,3 +267,41 @@ def test_an_empty_blog_is_a_site_with_a_home_page(sites: Sites) -> None:
     site = sites().builds()
     assert (site.public / "index.html").is_file()
     site.post("first").builds().delete("first").builds().expects_no_pages("first")
+
+
+def test_a_post_kept_as_blocks_has_its_page_pictures_and_feed_items_and_a_broken_one_harms_no_other(
+    site: SiteTest,
+) -> None:
+    _, url = site.picture("tea.png")
+    link = {"type": "link", "attrs": {"href": "/post-0/"}}
+    document = {
+        "type": "doc",
+        "content": [
+            {"type": "heading", "attrs": {"level": 2}, "content": [{"type": "text", "text": "Leaves"}]},
+            {"type": "paragraph", "content": [{"type": "text", "text": "Steep & pour", "marks": [link]}]},
+            {"type": "image", "attrs": {"src": url, "alt": "A cup"}},
+            {"type": "carousel", "content": [{"type": "paragraph", "content": [{"type": "text", "text": "Kept"}]}]},
+        ],
+    }
+    site.posts(2).post("tea", title="Oolong", content_html="", content_json=document)
+    site.post("broken", title="Broken", content_html="", content_json="{never closed").builds()
+
+    page = site.text("tea/index.html")
+    for html in (
+        '<h2 id="c-leaves">Leaves</h2>',
+        '<a href="/post-0/">Steep &amp; pour</a>',
+        'alt="A cup"',
+        "<p>Kept</p>",
+    ):
+        assert html in page
+    assert len(media_files(site)) >= 1
+    assert "Steep &amp;amp; pour" in site.text("feed.xml")
+    site.expects_pages("post-0", "post-1").expects_no_pages("broken")
+    told = {(warning["code"], warning["where"]): warning["what"] for warning in site.ran.report["warnings"]}
+    unknown, left_out = sorted(told, key=lambda place: place[0], reverse=True)
+    assert unknown[0] == "VB3002"
+    assert "“carousel”" in told[unknown]
+    assert unknown[1].startswith("post “Oolong”")
+    assert left_out[0] == "VB3001"
+    assert left_out[1].startswith("post “Broken”")
+    assert "cannot be read" in told[left_out]

@@ -540,6 +540,75 @@ def test_c9_unknown_fields_are_kept_for_templates_in_a_stable_order(rig: Rig) ->
     assert extra["apple"] == {"b": [1, None]}
 
 
+SALT = {
+    "type": "doc",
+    "content": [{"type": "paragraph", "content": [{"type": "text", "text": "Ten grams per litre."}]}],
+}
+
+
+@pytest.mark.parametrize("html", [None, "", " \n", ...])
+@pytest.mark.parametrize(
+    "document", [SALT, json.dumps(SALT), [SALT], {"blocks": [SALT]}], ids=["doc", "text", "list", "{}"]
+)
+def test_blocks_are_the_body_of_a_post_without_html(rig: Rig, html: Any, document: Any) -> None:
+    fill(rig, 1, content_html=html, content_json=document)
+    if html is ...:
+        del rig.cms.posts[id_of(0)]["content_html"]
+    rig.sync()
+    kept = rig.shelf.of()[id_of(0)]
+    assert kept.body_format is BodyFormat.BLOCKS
+    assert json.loads(kept.body) == (SALT if isinstance(document, str) else document)
+    assert rig.codes() == []
+    assert rig.sync() == 2, "and it is fetched once"
+
+
+@pytest.mark.parametrize("document", [SALT, json.dumps(SALT), 7, None])
+def test_html_is_the_body_wherever_there_is_any(rig: Rig, document: Any) -> None:
+    fill(rig, 1, content_json=document)
+    rig.sync()
+    assert (rig.shelf.of()[id_of(0)].body_format, rig.shelf.of()[id_of(0)].body) == (BodyFormat.HTML, "<p>Body 0</p>")
+
+
+@pytest.mark.parametrize("document", [None, {}, {"type": "doc"}, {"type": "doc", "content": []}, "", "null", 7, ...])
+def test_a_post_without_html_and_blocks_is_left_out_but_an_empty_one_is_empty(rig: Rig, document: Any) -> None:
+    fill(rig, 2, content_json=document)
+    rig.cms.posts[id_of(0)]["content_html"] = ""
+    rig.cms.posts[id_of(1)]["content_html"] = None
+    for kept in rig.cms.posts.values():
+        if document is ...:
+            del kept["content_json"]
+    rig.sync()
+    assert {id: post.body for id, post in rig.shelf.of().items()} == {id_of(0): ""}
+    assert rig.codes() == ["VB2206"]
+    assert "no content_json" in rig.warnings[0].what
+
+
+def test_blocks_in_a_list_are_used_and_a_list_without_them_decides_nothing(rig: Rig) -> None:
+    rig.cms.list_bodies = True
+    fill(rig, 2, content_html="", content_json=SALT)
+    rig.sync()
+    assert rig.cms.bodies() == {}
+    assert {kept.body_format for kept in rig.shelf.of().values()} == {BodyFormat.BLOCKS}
+    shown = [{name: value for name, value in post(2).items() if name != "content_json"} | {"content_html": ""}]
+    rig.cms.posts[id_of(2)] = post(2, content_html="", content_json=SALT)
+    rig.cms.fault(listing(total=1, items=shown), "/posts", times=1)
+    rig.cms.list_bodies = False
+    rig.sync()
+    assert rig.cms.bodies()[id_of(2)] == 1
+    assert rig.shelf.of()[id_of(2)].body_format is BodyFormat.BLOCKS
+
+
+def test_blocks_are_held_to_the_limit_and_cleaned(rig: Rig) -> None:
+    fill(rig, 2, content_html=None, content_json=SALT)
+    rig.cms.posts[id_of(0)]["content_json"] = [{"type": "text", "text": "x" * 3_000}]
+    rig.cms.posts[id_of(1)]["content_json"] = [{"type": "text", "text": "A\ud800\x00B\ue000"}]
+    rig.sync(limits=LimitsConfig(post_bytes=2_000))
+    assert {id: json.loads(kept.body) for id, kept in rig.shelf.of().items()} == {
+        id_of(1): [{"type": "text", "text": "A\ufffdB"}]
+    }
+    assert sorted(rig.codes()) == ["VB2206", "VB3002"]
+
+
 def test_a13_a_record_with_a_name_twice_is_left_out(rig: Rig) -> None:
     fill(rig, 2)
     rig.sync()

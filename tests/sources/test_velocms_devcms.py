@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections import Counter
@@ -167,6 +168,33 @@ def test_every_switch_in_either_position_gives_the_same_content(site: Site, swit
 def _changed(switches: Switches) -> Iterator[str]:
     plain = GENEROUS.stored()
     return (f"{name}={value}" for name, value in switches.stored().items() if value != plain[name])
+
+
+@pytest.mark.parametrize(
+    "switches",
+    [
+        GENEROUS,
+        replace(GENEROUS, empty_fields="missing"),
+        replace(GENEROUS, empty_fields="empty"),
+        replace(GENEROUS, single_posts="wrapped"),
+        replace(GENEROUS, list_bodies=True),
+    ],
+    ids=lambda switches: " ".join(_changed(switches)) or "plain",
+)
+def test_posts_that_were_written_in_blocks_are_read_as_blocks(site: Site, switches: Switches) -> None:
+    site.cms.set_switches(switches)
+    document = {"type": "doc", "content": [{"type": "paragraph", "content": [{"type": "text", "text": "Ten grams."}]}]}
+    blocks = site.cms.create_post(title="Blocks", content_html="", content_json=document)
+    both = site.cms.create_post(title="Both", content_html="<p>HTML</p>", content_json=document)
+    empty = site.cms.create_post(title="Empty", content_html="")
+    site.sync()
+    kept = {id: (post.body_format.value, post.body) for id, post in site.posts().items()}
+    assert kept[both] == ("html", "<p>HTML</p>")
+    assert kept[empty] == ("html", "")
+    assert kept[blocks][0] == "blocks"
+    assert json.loads(kept[blocks][1]) == document
+    assert site.warnings == []
+    assert [path for path in site.sync() if path.startswith("posts/")] == []
 
 
 def test_media_come_with_their_records(site: Site, tmp_path: Path) -> None:

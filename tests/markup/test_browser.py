@@ -7,6 +7,8 @@ from playwright.sync_api import Browser, Error
 
 from tests.judges.accessibility import browser as chromium
 from tests.markup.payloads import PAYLOADS
+from tests.markup.test_blocks import HOSTS
+from tests.markup.test_blocks import final as blocks_page
 from tests.markup.test_sanitize import LOCAL, final
 from velobuild.markup.prepare import prepare_comment
 
@@ -61,3 +63,12 @@ def test_raw_payloads_run_script_and_cleaned_ones_never_do() -> None:
         assert fired(browser, together([final(payload, LOCAL) for payload in PAYLOADS])) == []
         assert fired(browser, together([prepare_comment(payload) for payload in PAYLOADS])) == []
         assert len(fired(browser, together(["<p>x</p>", "<img src=x onerror=alert(1)>"]))) == 1
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_payloads_in_the_fields_of_blocks_never_run_script() -> None:
+    bodies = [blocks_page([place(payload) for _, place in HOSTS]) for payload in PAYLOADS]
+    with chromium() as browser:
+        assert fired(browser, together(bodies)) == []
+        assert len(fired(browser, [bodies[0] + "<a href=javascript:alert(1)>click</a>"])) == 1, "the control"

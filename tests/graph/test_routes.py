@@ -141,6 +141,27 @@ def test_f9_pages_redirects_and_static_files_keep_their_addresses_from_posts(blo
     claimed(targets.values())
 
 
+@pytest.mark.parametrize("own", ["robots.txt", "404.html", "feed.xml", "sitemap.xml", "tags/index.html", "index.html"])
+def test_a_file_of_the_sites_own_wins_over_the_one_that_would_be_made(blog: Blog, own: str) -> None:
+    before = blog.posts(post("tea", tags=("x",))).by_path()
+    assert own in before
+    file = blog.site.root / "static" / own
+    file.parent.mkdir(parents=True)
+    file.write_text("mine")
+    after = blog.settle().targets()
+    assert {target.path for target in after} == before.keys() - {own}
+    claimed([*after, Target(own, f"/{own}", "static", "static")])
+
+
+def test_a_local_page_and_a_file_of_the_sites_own_in_one_place_are_named(blog: Blog) -> None:
+    (blog.site.root / "static/about").mkdir(parents=True)
+    (blog.site.root / "static/about/index.html").write_text("mine")
+    blog.pages(page("about"))
+    with pytest.raises(ContentProblem, match=r"which static/about/index\.html has") as caught:
+        blog.targets()
+    assert caught.value.code == "VB3004"
+
+
 @pytest.mark.parametrize(
     ("path", "url", "rival"),
     [

@@ -339,6 +339,13 @@ def test_a_change_of_configuration_theme_or_local_page_alone_is_published(site: 
     assert site.text("robots-note.txt") == "hello"
 
 
+def test_a_robots_txt_and_a_404_of_ones_own_are_published_in_place_of_those_that_would_be_made(site: SiteTest) -> None:
+    site.posts(2).builds()
+    assert {"robots.txt", "404.html"} <= site.tree().keys()
+    site.file("static/robots.txt", "mine").file("static/404.html", "gone").builds()
+    assert (site.text("robots.txt"), site.text("404.html")) == ("mine", "gone")
+
+
 def test_a_removed_plain_folder_is_published_again(sites: Sites) -> None:
     site = sites("plain", build={"publish": "in-place"}).posts(3).builds()
     before = site.contents()

@@ -34,23 +34,24 @@ def reserved(reader: Reader) -> Reserved:
     terms = [reader.tag_path(term.slug) for term in reader.reserved_terms()]
     feeds = [f"{_folder(path)}/feed.xml".lstrip("/") for path in terms]
     return Reserved(
-        files=(*FILES, *own_files(reader), *map(file_of, (*paths, *terms)), *feeds),
+        files=(*FILES, *sorted(own_files(reader)), *map(file_of, (*paths, *terms)), *feeds),
         names=NAMES,
         patterns=(*single, *lists, *(f"{_folder(path)}/{pages}" for path in ("/", *lists))),
     )
 
 
-def own_files(reader: Reader) -> list[str]:
+def own_files(reader: Reader) -> frozenset[str]:
     """The site's own static files, which are published under their own names."""
     place = reader.site.root / "static"
     found = (file.relative_to(place) for file in place.rglob("*") if file.is_file())
-    return sorted(unicodedata.normalize("NFC", name.as_posix()) for name in found)
+    return frozenset(unicodedata.normalize("NFC", name.as_posix()) for name in found)
 
 
 def expand(reader: Reader, former: Sequence[tuple[str, str]] = ()) -> list[Target]:
     """Every output that a renderer makes, in a fixed order. `former` are (old, new) paths of posts that moved.
 
-    Raises ContentProblem VB3004 if a local page stands in the way of another.
+    A file of the site's own `static` folder wins over a list, feed, robots.txt or 404.html of the same name. Raises
+    ContentProblem VB3004 if a local page stands in the way of another, or of such a file.
     """
     config = reader.site.config
     ids = reader.ids(Query())
@@ -84,9 +85,13 @@ def expand(reader: Reader, former: Sequence[tuple[str, str]] = ()) -> list[Targe
         targets.append(_target(reader, "sitemap", "/sitemap.xml", "sitemap", {}))
     if config.seo.robots:
         targets.append(_target(reader, "robots", "/robots.txt", "robots", {}))
+    own = own_files(reader)
+    targets = [target for target in targets if target.route == "post" or target.path not in own]
     taken = Places()
     for target in targets:
         taken.take(target.path, target.url)
+    for file in sorted(own):
+        taken.take(file, f"static/{file}")
     targets += _local_pages(reader, taken)
     return targets + list(_redirects(reader, former, taken))
 
@@ -156,8 +161,6 @@ def _redirects(reader: Reader, former: Sequence[tuple[str, str]], taken: Places)
     rows = [(plain_path(redirect.source), redirect.target) for redirect in config.redirects]
     if config.urls.redirects_from_old_slugs:
         rows += former
-    for file in own_files(reader):
-        taken.take(file, SITE)
     for source, target in rows:
         # Where case does not count, a redirect from /Tea/ would replace the page /tea/ that it leads to.
         if taken.rival(file_of(source)) is None:

@@ -194,6 +194,34 @@ def test_somebody_elses_picture_is_kept_or_dropped(blog: Blog, keep: Any, kept: 
     assert ("https://elsewhere.example/a.png" in picture(blog, "https://elsewhere.example/a.png")) == kept
 
 
+def unencrypted(blog: Blog, body: str) -> list[tuple[str, str, str | None]]:
+    blog.posts(post("a", body=body))
+    reader = blog.reader
+    view = reader.require_post("a")
+    assert view.content
+    assert view.absolute_content
+    return [(one.code, one.what, one.where) for one in reader.warnings]
+
+
+def test_a_picture_that_browsers_would_not_load_unencrypted_is_named_once_for_each_post(blog: Blog) -> None:
+    body = '<img src="http://elsewhere.example/a.png?key=s3"><img src="http://elsewhere.example/b.png">'
+    what = (
+        "the picture http://elsewhere.example/a.png would be loaded unencrypted, "
+        "which the policy of the site's pages forbids to browsers"
+    )
+    assert unencrypted(blog, body) == [("VB4002", what, "post “A” (id a)")]
+    assert "http://elsewhere.example/b.png" in blog.content("a")
+    assert not unencrypted(blog, body.replace("http:", "https:"))
+    assert not unencrypted(blog, body.replace("img src", "a href"))
+    blog.configured(source=replace(CONFIG.source, external_media="drop"))
+    assert not unencrypted(blog, f"<p>x</p>{body}")
+
+
+def test_a_picture_of_a_site_that_is_unencrypted_itself_is_its_own(blog: Blog) -> None:
+    blog.configured(site=SiteConfig(base_url="http://garden.example"))
+    assert not unencrypted(blog, '<img src="http://garden.example/a.png">')
+
+
 def test_a_host_named_for_media_is_not_somebody_else(blog: Blog) -> None:
     blog.configured(source=replace(CONFIG.source, media_hosts=("cdn.example",)))
     assert 'class="missing"' in picture(blog, "https://cdn.example/a.png")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Protocol
 from urllib.parse import quote, unquote, urlsplit
@@ -59,17 +60,21 @@ class Linking:
     def resolve(self, ref: Ref, where: str) -> Resolved | None:
         """What stands in the page for an address in a body; None to drop it. `where` names the body for findings."""
         if ref.kind != "link":
-            return self._file(ref)
+            return self._file(ref, where)
         if ref.url not in self._links:
             if len(self._links) >= LINKS_KEPT:
                 self._links.clear()
             self._links[ref.url] = self._link(ref.url)
         answer, found = self._links[ref.url]
         # Each body is named, whichever is rendered first: else the findings would depend on the number of workers.
-        if not found and (ref.url, where) not in self._warned:
-            self._warned.add((ref.url, where))
-            self._warnings.append(_dead_link(ref.url, where))
+        if not found:
+            self._warn_once(ref.url, where, _dead_link(ref.url))
         return answer
+
+    def _warn_once(self, about: str, where: str, finding: Diagnostic) -> None:
+        if (about, where) not in self._warned:
+            self._warned.add((about, where))
+            self._warnings.append(replace(finding, where=where))
 
     @cached_property
     def _fetched_origins(self) -> frozenset[str | None]:
@@ -79,7 +84,7 @@ class Linking:
         hosts = [f"https://{host}" for host in site.config.source.media_hosts]
         return frozenset(origin(url) for url in (*urls, *hosts) if url)
 
-    def _file(self, ref: Ref) -> Resolved | None:
+    def _file(self, ref: Ref, where: str) -> Resolved | None:
         address, mark, fragment = ref.url.partition("#")
         asset = self._assets.get(address)
         record = self._known.media_by_url.get(address)
@@ -96,6 +101,10 @@ class Linking:
             return Resolved(ref.url, width, height, alt, placeholder=True) if ref.kind == "image" else None
         if self._site.config.source.external_media == "drop":
             return None
+        # The shipped themes' pages load nothing unencrypted, so readers would see a gap that nobody was told of.
+        at = origin(address)
+        if at is not None and at.startswith("http:") and at not in self._site.own_origins:
+            self._warn_once("http:", where, _unencrypted(ref))
         return Resolved(ref.url, ref.width_px, ref.height_px, alt)
 
     def _link(self, url: str) -> tuple[Resolved, bool]:
@@ -169,10 +178,20 @@ def _fixed_folder(pattern: str) -> str:
     return pattern.partition("{")[0].rpartition("/")[0].strip("/")
 
 
-def _dead_link(url: str, where: str) -> Diagnostic:
+def _unencrypted(ref: Ref) -> Diagnostic:
+    parts = urlsplit(ref.url)  # Without its query, which may hold a signature, and without a password.
+    named = f"http://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return Diagnostic(
+        "VB4002",
+        f"the {'picture' if ref.kind == 'image' else 'file'} {named} would be loaded unencrypted, "
+        "which the policy of the site's pages forbids to browsers",
+        hint="write its https:// address in the CMS, or upload the file there",
+    )
+
+
+def _dead_link(url: str) -> Diagnostic:
     return Diagnostic(
         "VB3006",
         f"the link {urlsplit(url).path or '/'} leads to no page of the site",
-        where=where,
         hint="correct the link in the CMS, or add a [[redirects]] entry",
     )

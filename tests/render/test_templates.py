@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from tests.graph.rig import CONFIG, Blog, dated, page, post
 from tests.render.stage import rendered, theme_of, themed, write
 from velobuild.config.schema import SiteConfig
+from velobuild.config.shipped import folder
 from velobuild.errors import ContentProblem, Diagnostic, Severity
 from velobuild.model.outputs import Target
 from velobuild.render.renderers import Rendering
@@ -228,6 +230,15 @@ def test_a_field_of_a_tag_in_an_included_file_is_told_at_its_own_place(tmp_path:
     assert (found.code, found.what) == ("VB3102", "unknown field `term.nam`")
     assert found.where == 'templates/part.html:3, rendering /tea/ (post "Tea", id tea)'
     assert found.hint == "did you mean `name`? docs/themes.md lists the fields"
+
+
+@pytest.mark.parametrize("owner", ["site", "page", "post", "post.tags[0]"])
+def test_every_field_that_a_hint_offers_is_documented(tmp_path: Path, owner: str) -> None:
+    found = problem(tmp_path, f"{{{{ {owner}.zzzzzz }}}}", tags=("x",))
+    offered = (found.hint or "").removeprefix("it has: ").split(", ")
+    documented = (folder("docs") / "themes.md").read_text("utf-8")
+    assert len(offered) > 3
+    assert [name for name in offered if not re.search(rf"[`.]{name}[`(]", documented)] == []
 
 
 def test_a_missing_field_of_extra_is_told(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ NO_ATTRIBUTE = re.compile(r"'(?:[\w.]+\.)?(\w+) object' has no attribute '(\w+)'
 NOT_DEFINED = re.compile(r"'(\w+)' is undefined")
 # Different at each call, so no two builds would agree.
 NOT_REPRODUCIBLE = ("random",)
+# Fields of views that velobuild itself uses, so that no hint offers them.
+INTERNAL = frozenset({"absolute_content", "forget_body", "key"})
 
 
 class Templates:
@@ -220,7 +222,7 @@ def _nearest(error: Exception, context: Mapping[str, Any]) -> str | None:
     if found := NO_ATTRIBUTE.search(message):
         # The value rather than its type, which knows nothing of the fields that __init__ sets.
         owner = next((value for value in _views(context) if type(value).__name__ == found[1]), None)
-        names = [name for name in dir(owner) if not name.startswith("_")] if owner is not None else []
+        names = _fields(owner) if owner is not None else []
         near = difflib.get_close_matches(found[2], names, 1)
         if near:
             return f"did you mean `{near[0]}`? docs/themes.md lists the fields"
@@ -229,6 +231,10 @@ def _nearest(error: Exception, context: Mapping[str, Any]) -> str | None:
         near = difflib.get_close_matches(found[1], list(context), 1)
         return f"did you mean `{near[0]}`?" if near else f"this page has: {', '.join(sorted(context))}"
     return None
+
+
+def _fields(owner: object) -> list[str]:
+    return [name for name in dir(owner) if not name.startswith("_") and name not in INTERNAL]
 
 
 def _views(context: Mapping[str, Any]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from tests.graph.rig import CMS, CONFIG, Blog, post
 from velobuild.config.schema import ContentConfig
 from velobuild.errors import ContentProblem
 from velobuild.graph.bodies import prepare_body, unprepared
+from velobuild.model.entries import BodyFormat
 
 PICTURE = '<p><img src="/media/a.png"> <a href="/media/b.pdf#page=2">b</a> <a href="/tea/">tea</a></p>'
 
@@ -71,3 +73,11 @@ def test_what_a_parser_stumbles_on_is_that_posts_problem(blog: Blog) -> None:
     (found,) = failed.value.diagnostics
     assert (found.code, found.where) == ("VB3001", "post “A” (id a)")
     assert "ValueError: 'nonsense' is not a valid BodyFormat" in found.what
+
+
+def test_a_document_of_too_many_blocks_names_the_post_and_the_block(blog: Blog) -> None:
+    body = json.dumps([{"type": "horizontalRule"}, {"type": "blockquote", "content": [""] * 100_000}])
+    blog.posts(post("a", title="Long", body=body, body_format=BodyFormat.BLOCKS))
+    with pytest.raises(ContentProblem) as caught:
+        prepare_body(blog.connection, blog.site, "a")
+    assert caught.value.diagnostics[0].where == "post “Long” (id a), block 2"

@@ -83,9 +83,6 @@ class Store:
                 STAGE, [(kind, entry.id, versions[entry.id], encode(entry)) for entry in delta.upserts]
             )
 
-    def staged_count(self) -> int:
-        return int(self.connection.execute("SELECT count(*) FROM staged").fetchone()[0])
-
     def public_counts(self, closings: Sequence[Delta], as_of: datetime) -> tuple[int, int]:
         """How many posts are public now, and how many would be once `closings` are applied."""
         due = timestamp(as_of)

@@ -33,8 +33,8 @@ from velobuild.markup.urls import absolute
 from velobuild.model.entries import BodyFormat, Collection, Comment, Media, Page, Post, SiteSettings
 from velobuild.model.keys import Query
 
-# A view without its body takes about 3 KB; bodies are let go much sooner.
 NO_BODY = Prepared(html="")
+# A view without its body takes about 3 KB; bodies are let go much sooner.
 VIEWS_KEPT = 20_000
 BODIES_KEPT = 64
 POST = "SELECT path, slug, value FROM permalink JOIN entry ON collection = ?1 AND entry.id = post_id WHERE post_id = ?2"

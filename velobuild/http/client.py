@@ -1,6 +1,7 @@
 """The one way to a CMS: GET, JSON, a token, within the CMS's limits and ours.
 
-What holds for every request: nothing but GET is ever sent; the token goes to the API's own origin alone and no
+What holds for every request: nothing but GET is ever sent, save a POST without a body to a path that the API's dialect
+names (VeloCMS's names none); the token goes to the API's own origin alone and no
 redirect is followed; the environment has no say (proxies, netrc, certificates); the answer arrives whole, in time and
 within its limit, or not at all. Whatever goes wrong comes out as an error of ours, with a code and a remedy.
 """
@@ -12,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -26,7 +27,7 @@ from velobuild.errors import (
     SourceUnavailable,
     TokenError,
 )
-from velobuild.http.errors import Retryable, header_count, meaning, pause_s, printable, refusal, stamp
+from velobuild.http.errors import VELOCMS, ApiDialect, Retryable, header_count, pause_s, printable, stamp
 from velobuild.http.exchange import EXCERPT_CHARS, Exchanged, exchange
 from velobuild.http.limiter import Limiter, Rate, Slot, key_name
 from velobuild.http.origin import checked_base, checked_token
@@ -42,6 +43,8 @@ RETRY_FOR_S = 60.0
 PAUSES_MAX = 20
 FEW_LEFT = 3
 STALE_S = 5
+T = TypeVar("T")
+Method = Literal["GET", "POST"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class ApiClient:
         tokens: tuple[Secret, ...],
         *,
         limiter: Limiter,
+        dialect: ApiDialect = VELOCMS,
         clock: Clock = utc_now,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
@@ -95,6 +99,7 @@ class ApiClient:
             raise ConfigError("no token was found", code="VB1201", hint="export VELOCMS_API_KEY")
         self._origin = f"{self._base.scheme}://{self._base.netloc.decode()}"
         self._limiter = limiter
+        self._dialect = dialect
         self._clock = clock
         self._sleep = sleep
         self._monotonic = monotonic
@@ -117,6 +122,11 @@ class ApiClient:
         return self._origin
 
     @property
+    def token(self) -> Secret:
+        """The token in use."""
+        return self._tokens[self._active]
+
+    @property
     def usage(self) -> Usage:
         key = self._key()
         left = self._limiter.left(key) if self._remaining is None else self._remaining
@@ -131,6 +141,7 @@ class ApiClient:
                     self.base_url,
                     (token,),
                     limiter=self._limiter,
+                    dialect=self._dialect,
                     clock=self._clock,
                     transport=self._transport,
                     sleep=self._sleep,
@@ -157,13 +168,29 @@ class ApiClient:
 
         Raises RecordMissing (404 with `NOT_FOUND`), TokenError, ConfigError, SourceUnavailable or ProtocolError.
         """
-        url = self._base.copy_with(
-            path=self._base.path.rstrip("/") + "/" + quote(path, safe="/"), params=httpx.QueryParams(params or {})
-        )
+        url = self._url(path, params)
+        return self._with_each_token(lambda token: self._repeated("GET", url, token))
+
+    def post_nothing(self, path: str, *, only: Callable[[Secret], bool] = lambda token: True) -> Answer | None:
+        """POST an empty body to `path`, which must be one that the dialect names. None, unsent, unless `only` agrees.
+
+        Raises what `get_json` does, and ValueError for every other path.
+        """
+        if path not in self._dialect.posts:
+            raise ValueError(f"velobuild reads: no POST is sent to {path}")
+        url = self._url(path)
+        return self._with_each_token(lambda token: self._repeated("POST", url, token) if only(token) else None)
+
+    def _url(self, path: str, params: Mapping[str, str | int] | None = None) -> httpx.URL:
+        whole = self._base.path.rstrip("/") + "/" + quote(path, safe="/")
+        return self._base.copy_with(path=whole, params=httpx.QueryParams(params or {}))
+
+    def _with_each_token(self, attempt: Callable[[Secret], T]) -> T:
+        """The first answer that is not "this token is refused"; the token that got it is used from then on."""
         refused: TokenError | None = None
         for number in (self._active, *(n for n in range(len(self._tokens)) if n != self._active)):
             try:
-                answer = self._repeated(url, self._tokens[number])
+                answer = attempt(self._tokens[number])
             except TokenError as error:
                 if error.code != "VB2001":
                     raise
@@ -187,16 +214,19 @@ class ApiClient:
             )
         )
 
-    def _repeated(self, url: httpx.URL, token: Secret) -> Answer:
+    def _repeated(self, method: Method, url: httpx.URL, token: Secret) -> Answer:
         began = self._monotonic()
         failures = pauses = 0
         waited = 0.0
         while True:
             try:
-                return self._once(url, token)
+                return self._once(method, url, token)
             except Retryable as failure:
                 if failure.limited:
-                    wait = max(failure.wait_s if failure.wait_s is not None else min(2.0**pauses, 60.0), 1.0)
+                    wait = max(
+                        failure.wait_s if failure.wait_s is not None else min(2.0**pauses, self._dialect.pause_s_max),
+                        1.0,
+                    )
                     pauses += 1
                     if pauses > PAUSES_MAX:
                         raise failure.finally_ from failure
@@ -227,9 +257,9 @@ class ApiClient:
             retry_at=again.timestamp(),
         )
 
-    def _once(self, url: httpx.URL, token: Secret) -> Answer:
+    def _once(self, method: Method, url: httpx.URL, token: Secret) -> Answer:
         request = httpx.Request(
-            "GET",
+            method,
             url,
             headers={
                 "Authorization": f"Bearer {token.reveal()}",
@@ -255,8 +285,8 @@ class ApiClient:
             body = None
         if success:
             return Answer(body, answer.status, answer.headers)
-        refused = refusal(answer.status, answer.headers, body, where=where, excerpt=_excerpt(answer.raw))
-        raise meaning(refused, token, now=self._clock())
+        refused = self._dialect.refusal(answer.status, answer.headers, body, where=where, excerpt=_excerpt(answer.raw))
+        raise self._dialect.meaning(refused, token, now=self._clock())
 
     def _slot(self, token: Secret) -> Slot:
         while isinstance(slot := self._limiter.take(self._key(token)), float):

@@ -1,8 +1,11 @@
-"""What an answer other than success means, in words of ours: the one place that knows the API's error envelope."""
+"""What an answer other than success means, in words of ours: the one place that knows VeloCMS's error envelope.
+
+Another API brings an `ApiDialect` of its own, made from the same parts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -48,7 +51,7 @@ class Refusal:
     @property
     def said(self) -> str:
         """`404 NOT_FOUND: No such post`, fit for one line."""
-        code = f" {self.code}" if self.enveloped else ""
+        code = f" {self.code}" if self.enveloped and self.code else ""
         return f"{self.status}{code}" + (f": {printable(self.message)}" if self.message else "")
 
 
@@ -85,16 +88,8 @@ def meaning(answer: Refusal, token: Secret, *, now: datetime) -> Exception:
         return token_refused(answer, token)
     if status == 429:
         return _limited(answer, now)
-    if status in RETRIED or status >= 500:
-        return Retryable(
-            SourceUnavailable(
-                f"the CMS keeps failing ({answer.said})",
-                code="VB2103",
-                where=answer.where,
-                hint="nothing was changed; try again later",
-            ),
-            wait_s=pause_s(answer.headers, now) if "retry-after" in answer.headers else None,
-        )
+    if is_passing(status):
+        return keeps_failing(answer, now)
     if 300 <= status < 400:
         return redirected(answer)
     if status == 403:
@@ -106,6 +101,36 @@ def meaning(answer: Refusal, token: Secret, *, now: datetime) -> Exception:
         code="VB2201",
         where=answer.where,
         hint="this looks like another version of the API: `velobuild doctor` tells what answers there",
+    )
+
+
+def is_passing(status: int) -> bool:
+    """Whether another try may end better."""
+    return status in RETRIED or status >= 500
+
+
+def keeps_failing(answer: Refusal, now: datetime) -> Retryable:
+    return Retryable(
+        SourceUnavailable(
+            f"the CMS keeps failing ({answer.said})",
+            code="VB2103",
+            where=answer.where,
+            hint="nothing was changed; try again later",
+        ),
+        wait_s=pause_s(answer.headers, now) if "retry-after" in answer.headers else None,
+    )
+
+
+def asked_to_pause(answer: Refusal, now: datetime) -> Retryable:
+    return Retryable(
+        SourceUnavailable(
+            f"the CMS keeps asking for a pause ({answer.said})",
+            code="VB2104",
+            where=answer.where,
+            hint="what was fetched is kept; go on later, or set source.rate_limit lower",
+        ),
+        wait_s=pause_s(answer.headers, now),
+        limited=True,
     )
 
 
@@ -183,16 +208,7 @@ def _limited(answer: Refusal, now: datetime) -> Exception:
             hint=f"what was fetched is kept; go on after {stamp(again)}",
             retry_at=again.timestamp(),
         )
-    return Retryable(
-        SourceUnavailable(
-            f"the CMS keeps asking for a pause ({answer.said})",
-            code="VB2104",
-            where=answer.where,
-            hint="what was fetched is kept; go on later, or set source.rate_limit lower",
-        ),
-        wait_s=pause_s(answer.headers, now),
-        limited=True,
-    )
+    return asked_to_pause(answer, now)
 
 
 def pause_s(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -236,3 +252,20 @@ def printable(text: str, limit: int = 200) -> str:
     cut = text[:limit]
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
     return shown + ("…" if len(text) > limit else "")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiDialect:
+    """What the client must know of one API. `refusal` reads an answer that is no success, `meaning` makes it an error.
+
+    `posts` are the only paths to which a POST may be sent, always without a body: none that changes anything in the
+    CMS. `pause_s_max` bounds our own pauses where an API that wants one does not say how long.
+    """
+
+    refusal: Callable[..., Refusal]
+    meaning: Callable[..., Exception]
+    posts: frozenset[str] = frozenset()
+    pause_s_max: float = 60.0
+
+
+VELOCMS = ApiDialect(refusal, meaning)

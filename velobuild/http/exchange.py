@@ -81,7 +81,7 @@ def _whole_body(response: httpx.Response, headers: Mapping[str, str], where: str
             f"the answer is larger than {REPLY_BYTES_MAX // 1_000_000} MB",
             code="VB2203",
             where=where,
-            hint="is source.url the address of a VeloCMS site?",
+            hint="is source.url the address of your CMS?",
         )
     if declared is not None and size != declared:
         raise Retryable(_cut(where, f"{size} of {declared} bytes came"))

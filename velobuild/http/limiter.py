@@ -127,6 +127,8 @@ def key_name(origin: str, token: str) -> str:
 class Limiter:
     """The windows of all keys, in one SQLite file below `folder`; without a folder, for this process alone.
 
+    `start` is kept to until a header of the server tells the limit.
+
     A file that cannot be opened or is damaged is replaced; where nothing can be written the windows hold for this
     process alone and `shared` is False.
     """
@@ -136,10 +138,12 @@ class Limiter:
         folder: Path | None,
         *,
         fixed: Rate | None = None,
+        start: Rate = START,
         monotonic: Callable[[], float] = time.monotonic,
         clock: Clock = utc_now,
     ) -> None:
         self._fixed = fixed
+        self._start = start
         self._monotonic = monotonic
         self._clock = clock
         self._file = folder / FILE_NAME if folder else None
@@ -239,7 +243,7 @@ class Limiter:
     def _rate(self, told: int | None) -> Rate:
         if self._fixed is not None:
             return self._fixed
-        return START if told is None else Rate(max(int(told * SHARE_OF_LIMIT), 1))
+        return self._start if told is None else Rate(max(int(told * SHARE_OF_LIMIT), 1))
 
     def _key_row(self, key: str) -> tuple[int | None, float, float]:
         return self._database.execute(KEY_ROW, (key,)).fetchone() or (None, 0.0, 0.0)

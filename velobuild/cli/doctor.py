@@ -136,10 +136,9 @@ def _room(loaded: Loaded) -> Iterator[Finding]:
 
 def _cms(context: Context, loaded: Loaded) -> Iterator[Finding]:
     from velobuild.sources import open_source
-    from velobuild.sources.doctor import diagnose
 
     with open_source(loaded, cache=context.cache, warn=context.warn) as opened:
-        for found in diagnose(opened.client, comments=loaded.config.source.comments):
+        for found in opened.diagnose():
             yield Finding(found.check, found.verdict.value, found.what, found.hint, found.code, found.exit_code)
 
 

@@ -88,7 +88,8 @@ def _unknown(key: str, path: Path, candidates: list[str]) -> Finding:
     section = ".".join(str(part) for part in path if isinstance(part, str))
     near = difflib.get_close_matches(key, candidates, n=1)
     if not near:  # the right key in the wrong section is the other usual slip
-        elsewhere = [dotted for dotted in shape.dotted_keys() if dotted.rpartition(".")[2] == key]
+        found = (dotted for dotted in shape.dotted_keys() if dotted.rpartition(".")[2] == key)
+        elsewhere = sorted(found, key=lambda dotted: dotted.count("."))
         note = f"`{key}` belongs into [{elsewhere[0].rpartition('.')[0]}]" if elsewhere else ""
     else:
         note = f"did you mean `{near[0]}`?"

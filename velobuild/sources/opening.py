@@ -5,25 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from velobuild.config.schema import Loaded, SourceConfig
 from velobuild.errors import ConfigError
 from velobuild.http.client import ApiClient
-from velobuild.http.limiter import Limiter, parse_rate
-from velobuild.model.ports import Clock, Progress, Warn
+from velobuild.http.errors import VELOCMS, ApiDialect
+from velobuild.http.limiter import START, Limiter, Rate, parse_rate
+from velobuild.model.ports import Clock, Progress, Source, Warn
+from velobuild.sources.doctor import Finding, diagnose
 from velobuild.sources.listing import no_progress
+from velobuild.sources.posts import Tally
 from velobuild.sources.velocms import VeloCms
 
 API_PATH = "/api/v1"
 
 
-class Opened:
-    """A source and what must be closed after it."""
+class TallyingSource(Source, Protocol):
+    """A source that tells what its last synchronisation did."""
 
-    def __init__(self, source: VeloCms, client: ApiClient, limiter: Limiter) -> None:
+    @property
+    def tally(self) -> Tally: ...
+
+
+class Opened:
+    """A source and what must be closed after it. `diagnose` looks at the CMS for `velobuild doctor`."""
+
+    def __init__(
+        self, source: TallyingSource, client: ApiClient, limiter: Limiter, diagnose: Callable[[], list[Finding]]
+    ) -> None:
         self.source = source
         self.client = client
+        self.diagnose = diagnose
         self._limiter = limiter
 
     def __enter__(self) -> Self:
@@ -39,6 +52,28 @@ class Opened:
         self._limiter.close()
 
 
+def connect(
+    loaded: Loaded,
+    base: str,
+    *,
+    cache: Path | None,
+    clock: Clock,
+    warn: Warn,
+    sleep: Callable[[float], None],
+    dialect: ApiDialect = VELOCMS,
+    start: Rate = START,
+) -> tuple[ApiClient, Limiter]:
+    """The client of the API at `base`, and the limiter that is to be closed after it. Raises ConfigError."""
+    rate = loaded.config.source.rate_limit
+    limiter = Limiter(cache, fixed=None if rate is None else parse_rate(rate), start=start, clock=clock)
+    try:
+        client = ApiClient(base, loaded.tokens, limiter=limiter, dialect=dialect, clock=clock, warn=warn, sleep=sleep)
+    except ConfigError:
+        limiter.close()
+        raise
+    return client, limiter
+
+
 def open_velocms(
     loaded: Loaded,
     *,
@@ -50,21 +85,20 @@ def open_velocms(
 ) -> Opened:
     """Raises ConfigError."""
     config = loaded.config.source
-    base = api_base(config)
-    limiter = Limiter(cache, fixed=None if config.rate_limit is None else parse_rate(config.rate_limit), clock=clock)
-    try:
-        client = ApiClient(base, loaded.tokens, limiter=limiter, clock=clock, warn=warn, sleep=sleep)
-    except ConfigError:
-        limiter.close()
-        raise
+    client, limiter = connect(loaded, api_base(config), cache=cache, clock=clock, warn=warn, sleep=sleep)
     source = VeloCms(
         client, config, loaded.config.limits, clock=clock, warn=warn, progress=progress if progress else no_progress
     )
-    return Opened(source, client, limiter)
+    return Opened(source, client, limiter, lambda: diagnose(client, comments=config.comments))
 
 
 def api_base(config: SourceConfig) -> str:
     """The API's base below the site's address, which may already end in it. Raises ConfigError VB1105."""
+    return site_of(config).removesuffix(API_PATH).rstrip("/") + API_PATH
+
+
+def site_of(config: SourceConfig) -> str:
+    """The CMS's address without a slash at its end. Raises ConfigError VB1105."""
     if not config.url:
         raise ConfigError(
             "the CMS's address is missing",
@@ -72,4 +106,4 @@ def api_base(config: SourceConfig) -> str:
             where="source.url",
             hint="write source.url, or export VELOCMS_SITE_URL",
         )
-    return config.url.rstrip("/").removesuffix(API_PATH).rstrip("/") + API_PATH
+    return config.url.rstrip("/")

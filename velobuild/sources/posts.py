@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -260,27 +260,7 @@ class PostReading:
         return set()
 
     def _report(self) -> None:
-        self._tally.left_out += len(self._unusable)
-        for _, (name, why) in sorted(self._unusable.items()):
-            self._warn(left_out(name, why))
-        if self._tally.drafts:
-            self._warn(
-                Diagnostic(
-                    "VB2208",
-                    f"the CMS listed {self._tally.drafts} unpublished posts as published; they were left out",
-                    self._where,
-                    "nothing unpublished is ever rendered; tell the CMS's operator",
-                )
-            )
-        if self._tally.members_only:
-            self._warn(
-                Diagnostic(
-                    "VB2209",
-                    f"{self._tally.members_only} posts for members were left out",
-                    self._where,
-                    'a static site shows everything to everyone; source.members_only = "include" publishes them',
-                )
-            )
+        report(self._tally, self._unusable, warn=self._warn, where=self._where)
 
     @property
     def _where(self) -> str:
@@ -289,3 +269,28 @@ class PostReading:
 
 def left_out(where: str, why: str) -> Diagnostic:
     return Diagnostic("VB2206", f"left out: {why}", where, "mend it in the CMS; a good copy from before is kept")
+
+
+def report(tally: Tally, unusable: Mapping[str, tuple[str, str]], *, warn: Warn, where: str) -> None:
+    """Say at the end of a reading which posts were left out. `unusable`: id → how a message names the post, and why."""
+    tally.left_out += len(unusable)
+    for _, (name, why) in sorted(unusable.items()):
+        warn(left_out(name, why))
+    if tally.drafts:
+        warn(
+            Diagnostic(
+                "VB2208",
+                f"the CMS listed {tally.drafts} unpublished posts as published; they were left out",
+                where,
+                "nothing unpublished is ever rendered; tell the CMS's operator",
+            )
+        )
+    if tally.members_only:
+        warn(
+            Diagnostic(
+                "VB2209",
+                f"{tally.members_only} posts for members were left out",
+                where,
+                'a static site shows everything to everyone; source.members_only = "include" publishes them',
+            )
+        )

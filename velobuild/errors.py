@@ -158,7 +158,8 @@ CODES: Mapping[str, str] = MappingProxyType(
         "VB1203": "a secret stands in the configuration file",
         "VB1204": "a secrets file can be read by others",
         "VB1301": "the address would send the token unencrypted",
-        "VB1302": "the address is not a VeloCMS REST API",
+        "VB1302": "another API answers at the address",
+        "VB1303": "the CMS has no such collection or field",
         "VB1401": "the theme was not found",
         "VB1402": "the theme is damaged",
         "VB1501": "the demo's extra packages are missing",
@@ -167,6 +168,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "VB2001": "the CMS refused the token",
         "VB2002": "the token lacks a scope",
         "VB2003": "the plan does not include the API",
+        "VB2004": "the token expires soon",
         # VB21xx: unreachable, limited
         "VB2101": "the CMS could not be reached",
         "VB2102": "the certificate is not trusted",

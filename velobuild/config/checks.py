@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from velobuild.config.schema import Config
+from velobuild.config.schema import Config, SourceConfig
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
@@ -22,6 +22,9 @@ LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 HOST = re.compile(rf"(?=.{{1,253}}$){LABEL}(?:\.{LABEL})*(?::\d{{1,5}})?")
 # Empty, these mean that the site has no such pages.
 CAN_BE_OFF = (("urls", "archive"), ("urls", "year"), ("taxonomies", "tags", "index"))
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+FIELD_PATH = re.compile(rf"{NAME.pattern}(?:\.{NAME.pattern})?")
+PUBLISHED = re.compile(r"[^\x00-\x1f\x7f\"'\\]{1,100}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Browsers take these out of an address, or read a backslash as a slash: what they then open is not what stands there.
 NEVER_IN_A_LINK = re.compile(r"[\x00-\x1f\x7f\\]")
@@ -43,7 +46,8 @@ def normalised(config: Config) -> Config:
     url = config.source.url
     if url is not None:
         # People copy the address of the API as often as that of the site.
-        url = re.sub(r"/api/v1$", "", url.strip().rstrip("/"))
+        below = r"/(?:api(?:/collections)?|_)$" if config.source.type == "pocketbase" else r"/api/v1$"
+        url = re.sub(below, "", url.strip().removesuffix("#").rstrip("/"))
     return replace(
         config,
         site=replace(config.site, base_url=config.site.base_url.strip().rstrip("/")),
@@ -92,6 +96,7 @@ def _source(config: Config) -> Iterator[Wrong]:
         yield Wrong(
             ("source", "rate_limit"), f"`{source.rate_limit}` is not a rate", "such as `95/min`, `2/s` or `1000/h`"
         )
+    yield from _names(source)
     for host in source.media_hosts:
         if not HOST.fullmatch(host):
             yield Wrong(("source", "media_hosts"), f"`{host}` is not a host name", "write it like `cdn.example.org`")
@@ -110,6 +115,21 @@ def _source(config: Config) -> Iterator[Wrong]:
             "the token would travel unencrypted: this address begins with http://",
             f"write https://{source.url.removeprefix('http://')}; http:// is for this very machine (127.0.0.1) alone",
             code="VB1301",
+        )
+
+
+def _names(source: SourceConfig) -> Iterator[Wrong]:
+    """The names of collections and fields go into requests; what PocketBase allows for them is checked here."""
+    for table in ("collections", "fields", "media_fields", "settings_fields"):
+        pattern = FIELD_PATH if table == "fields" else NAME
+        for key, name in asdict(getattr(source, table)).items():
+            if name and not pattern.fullmatch(name):
+                yield Wrong(
+                    ("source", table, key), f"`{name}` is not a name", "letters, digits and `_`, as in PocketBase"
+                )
+    if not PUBLISHED.fullmatch(source.published):
+        yield Wrong(
+            ("source", "published"), f"`{source.published}` is not a status", "one value, such as `published` or `true`"
         )
 
 

@@ -1,6 +1,7 @@
 """One media file over HTTP into a temporary file: bounded in bytes and time, resumed where it broke off, never trusted.
 
-No token is ever sent, not even to the API's own origin: published media is public, and what is not never becomes media.
+The CMS's token is never sent, not even to the API's own origin. Where the source can get short-lived tokens for files
+(PocketBase), one goes to that origin alone, for a file that it denies without, and no message names it.
 Cookies, proxies, `~/.netrc` and certificates named in the environment are ignored.
 """
 
@@ -16,11 +17,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 import httpcore
 
 from velobuild import __version__
+from velobuild.config.schema import Secret
 from velobuild.errors import ProtocolError, SourceUnavailable
 from velobuild.http.addresses import Address, AddressPolicy, Resolve, refused, resolve_host, shown
 from velobuild.http.checked import CheckedNetwork, Deadline, Stopped
@@ -46,15 +48,23 @@ def public_authorities() -> ssl.SSLContext:
 class TemporaryFailure(SourceUnavailable):
     """May go better at the next try. `of_host` tells whether the host itself seems to be at fault.
 
-    `pause_s` is what the server asked for.
+    `pause_s` is what the server asked for; `patience` multiplies our own pauses.
     """
 
     def __init__(
-        self, what: str, *, where: str, pause_s: float = 0.0, of_host: bool = True, tries: int = ATTEMPTS
+        self,
+        what: str,
+        *,
+        where: str,
+        pause_s: float = 0.0,
+        of_host: bool = True,
+        tries: int = ATTEMPTS,
+        patience: int = 1,
     ) -> None:
         super().__init__(what, code="VB4001", where=where, hint="it is tried again at the next build")
         self.pause_s = pause_s
         self.tries = tries
+        self.patience = patience
         self.of_host = of_host
 
 
@@ -103,8 +113,10 @@ class Downloader:
         tls: ssl.SSLContext | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         first_pause_s: float = FIRST_PAUSE_S,
+        file_token: Callable[[], Secret] | None = None,
     ) -> None:
         self._policy = policy
+        self._file_token = file_token
         self._limit_bytes = limit_bytes
         self._deadline_s = deadline_s
         self._first_pause_s = first_pause_s
@@ -142,7 +154,7 @@ class Downloader:
             try:
                 return self._try(url, partial, known, expected_size, spend)
             except TemporaryFailure as failure:
-                pause_s = max(failure.pause_s, self._first_pause_s * 2 ** (attempt - 1))
+                pause_s = max(failure.pause_s, self._first_pause_s * 2 ** (attempt - 1) * failure.patience)
                 if attempt >= failure.tries or pause_s >= self._deadline.remaining_s():
                     partial.forget_unless_resumable()
                     raise
@@ -167,6 +179,10 @@ class Downloader:
         for _ in range(REDIRECTS_MAX + 1):
             address = self._policy.permit(target)
             with self._answer(address, headers) as response:
+                hidden = response.status == 404 and target == url and self._file_token is not None
+                if hidden and address.origin == self._policy.api:
+                    target = self._with_token(address.url)
+                    continue
                 if response.status not in REDIRECTS:
                     return self._receive(response, url, partial, known, expected_size, spend)
                 location = header(response, "location")
@@ -177,6 +193,11 @@ class Downloader:
                 except ValueError as error:
                     raise refused(location, "it is not a plain web address") from error
         raise ProtocolError(f"the server redirected more than {REDIRECTS_MAX} times", code="VB4003", where=shown(url))
+
+    def _with_token(self, url: str) -> str:
+        """PocketBase answers 404 for a protected file, as for one that does not exist. Raises VelobuildError."""
+        assert self._file_token is not None
+        return f"{url}{'&' if '?' in url else '?'}token={quote(self._file_token().reveal(), safe='')}"
 
     @contextlib.contextmanager
     def _answer(self, address: Address, headers: Mapping[str, str]) -> Iterator[httpcore.Response]:
@@ -318,7 +339,9 @@ def check_status(response: httpcore.Response, partial: Partial, where: str) -> N
     if status in WORTH_ANOTHER_TRY:
         asked = header(response, "retry-after") or ""
         pause_s = float(asked) if asked.isdecimal() and len(asked) < 6 else 0.0
-        raise TemporaryFailure(f"the server answered {status}", where=where, pause_s=pause_s)
+        # PocketBase says "too many" without saying for how long: its window is 10 s.
+        patience = 8 if status == 429 else 1
+        raise TemporaryFailure(f"the server answered {status}", where=where, pause_s=pause_s, patience=patience)
     if status == 206:
         span = CONTENT_RANGE.fullmatch(header(response, "content-range") or "")
         if span is None or int(span[1]) != partial.size_bytes or partial.continues() is None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
 
-from velobuild.config.schema import LimitsConfig
+from velobuild.config.schema import LimitsConfig, Secret
 from velobuild.errors import Diagnostic, OutputError, Severity, VelobuildError
 from velobuild.http.addresses import AddressPolicy, shown
 from velobuild.http.download import Downloader, NotModified, TemporaryFailure, Validators
@@ -57,6 +57,7 @@ class MediaReport:
 class MediaLibrary:
     """The site's media. `rows` is asked and told by the calling thread alone; `workers` threads use the network.
 
+    `file_token`, called from any of them, gives what opens the CMS's protected files, where the CMS has such.
     `open_downloader` makes the downloader of one worker; it stops when the event is set.
     """
 
@@ -71,6 +72,7 @@ class MediaLibrary:
         clock: Clock = utc_now,
         progress: Progress | None = None,
         workers: int = WORKERS,
+        file_token: Callable[[], Secret] | None = None,
         open_downloader: Callable[[Event], Downloader] | None = None,
     ) -> None:
         self._objects = objects
@@ -82,6 +84,7 @@ class MediaLibrary:
         self._clock = clock
         self._progress = progress
         self._workers = workers
+        self._file_token = file_token
         self._open_downloader = open_downloader or self._downloader
 
     def asset(self, url: str) -> Asset | None:
@@ -224,7 +227,7 @@ class MediaLibrary:
         )
 
     def _downloader(self, stop: Event) -> Downloader:
-        return Downloader(self._policy, limit_bytes=self._limits.media_bytes, stop=stop)
+        return Downloader(self._policy, limit_bytes=self._limits.media_bytes, stop=stop, file_token=self._file_token)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
+from velobuild.config.schema import Secret
 from velobuild.content.assets import AssetTable
 from velobuild.content.database import Connection
 from velobuild.graph.bodies import media_of
@@ -30,6 +31,7 @@ def open_library(
     clock: Clock,
     warn: Warn,
     progress: Progress | None,
+    file_token: Callable[[], Secret] | None = None,
 ) -> MediaLibrary | None:
     """The library of a site that has a CMS; None for one that never had one. Raises ConfigError."""
     if site.cms_url is None:
@@ -47,6 +49,7 @@ def open_library(
         clock=clock,
         warn=warn,
         progress=progress,
+        file_token=file_token,
     )
 
 

@@ -34,6 +34,7 @@ from velobuild.publish.inplace import InPlace
 from velobuild.publish.manifest import Manifest
 from velobuild.publish.releases import Releases
 from velobuild.render.theme import Theme, load_theme
+from velobuild.sources import file_tokens
 
 PASSES_MAX = 3
 KEY = "build_key"
@@ -77,7 +78,7 @@ def _build(run: Run, cache: Path | None) -> BuildReport:
         with run.phase("prepare"):
             unshown = prepare(run, connection, site)
         with run.phase("media"):
-            fetch_media(run, connection, site, store)
+            fetch_media(run, connection, site, store, file_token=file_tokens(loaded, cache=cache, clock=run.clock))
         live = publisher.live()
         if live is not None and FORMER in live.meta:
             recall_former(connection, live.meta[FORMER])

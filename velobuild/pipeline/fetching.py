@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
+from velobuild.config.schema import Secret
 from velobuild.content.assets import AssetTable
 from velobuild.content.database import Connection
 from velobuild.content.store import MEDIA_CHANGED, Store
@@ -17,13 +19,17 @@ from velobuild.pipeline.run import Run
 CHECKED = "media_checked_at"
 
 
-def fetch_media(run: Run, connection: Connection, site: Site, store: Store) -> None:
+def fetch_media(
+    run: Run, connection: Connection, site: Site, store: Store, *, file_token: Callable[[], Secret] | None
+) -> None:
     """Fetch what is new or whose record changed; once a day ask for all again, since bytes can change alone.
 
-    Afterwards the asset rows name exactly the files that pages may link to. Raises OutputError.
+    `file_token` gives what opens the CMS's protected files. Afterwards the asset rows name exactly the files that pages may link to. Raises OutputError.
     """
     reader = Reader(connection, site)
-    library = open_library(connection, site, reader, clock=run.clock, warn=run.warn, progress=run.progress)
+    library = open_library(
+        connection, site, reader, clock=run.clock, warn=run.warn, progress=run.progress, file_token=file_token
+    )
     if library is None:
         return
     rows = AssetTable(connection)

@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING
 from velobuild.model.ports import Clock, Progress, Source, Warn, utc_now
 
 if TYPE_CHECKING:
-    from velobuild.config.schema import Loaded
+    from velobuild.config.schema import Loaded, Secret
     from velobuild.sources.opening import Opened
 
-SOURCES: Mapping[str, str] = MappingProxyType({"velocms": "velobuild.sources.opening:open_velocms"})
+SOURCES: Mapping[str, str] = MappingProxyType(
+    {
+        "velocms": "velobuild.sources.opening:open_velocms",
+        "pocketbase": "velobuild.sources.pocketbase:open_pocketbase",
+    }
+)
 """`source.type` → module and function that opens it."""
 
 
@@ -39,4 +44,15 @@ def open_source(
     return opener(loaded, cache=cache, clock=clock, warn=warn, progress=progress, sleep=sleep)
 
 
-__all__ = ["SOURCES", "Source", "open_source"]
+def file_tokens(
+    loaded: Loaded, *, cache: Path | None, clock: Clock = utc_now, sleep: Callable[[float], None] = time.sleep
+) -> Callable[[], Secret] | None:
+    """What gives a token for the CMS's protected files; None for a CMS that has no such files."""
+    if loaded.config.source.type != "pocketbase":
+        return None
+    from velobuild.sources.pocketbase import file_tokens_of
+
+    return file_tokens_of(loaded, cache=cache, clock=clock, sleep=sleep)
+
+
+__all__ = ["SOURCES", "Source", "file_tokens", "open_source"]

@@ -1,0 +1,233 @@
+"""PocketBase's own API, bare or as VeloCMS shows it: about one call for a thousand posts, and no write.
+
+Nothing but GET is sent, except `POST files/token` without a body, which changes nothing: PocketBase's only way to tell
+a token that counts from one that does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from velobuild.config.schema import LimitsConfig, Loaded, SourceConfig
+from velobuild.errors import ConfigError, Diagnostic, TokenError
+from velobuild.http.client import ApiClient
+from velobuild.http.errors import RecordMissing
+from velobuild.model.entries import Collection, Delta, Media
+from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
+from velobuild.sources.listing import no_progress
+from velobuild.sources.memory import Memory, recall
+from velobuild.sources.opening import Opened, connect, site_of
+from velobuild.sources.pocketbase_api import API_PATH, POCKETBASE, START, FileTokens, Pages, check_token, file_url
+from velobuild.sources.pocketbase_doctor import diagnose
+from velobuild.sources.pocketbase_posts import PostReading
+from velobuild.sources.pocketbase_records import SYSTEM, cover_id, raw_media, raw_settings
+from velobuild.sources.posts import POSTS, Tally, left_out
+from velobuild.sources.records import Unusable, media_of, settings_of, title_of, version_of_entry
+
+MEDIA, SETTINGS = Collection.MEDIA, Collection.SETTINGS
+
+
+class PocketBase:
+    """A `Source`. After `changes` has been read to its end, or stopped with an error, `tally` tells what was done."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        config: SourceConfig,
+        limits: LimitsConfig,
+        *,
+        clock: Clock = utc_now,
+        warn: Warn = lambda finding: None,
+        progress: Progress = no_progress,
+    ) -> None:
+        self._client = client
+        self._config = config
+        self._limits = limits
+        self._clock = clock
+        self._warn = warn
+        self._progress = progress
+        self._file_url = partial(file_url, client.base_url)
+        self._tally = Tally()
+
+    @property
+    def tally(self) -> Tally:
+        self._tally.usage = self._client.usage
+        return self._tally
+
+    def changes(self, known: Known, cursor: str | None) -> Iterator[Delta]:
+        """See `Source.changes`. A future date does not hold a post back here: the store knows the hour, this does not.
+
+        Raises TokenError, ConfigError, SourceUnavailable or ProtocolError.
+        """
+        self._tally = Tally()
+        check_token(self._client, now=self._clock(), warn=self._warn)
+        memory = recall(cursor, self._limits)
+        posts = PostReading(
+            self._client,
+            self._config,
+            self._limits,
+            known=known,
+            memory=memory,
+            tally=self._tally,
+            warn=self._warn,
+            progress=self._progress,
+        )
+        yield from posts.deltas()
+        memory = replace(memory, left_out=posts.left_out, members=posts.members)
+        yield Delta(POSTS, versions=posts.versions, cursor=memory.cursor(), complete=True)
+        yield from self._media(known, memory, self._covers(known, posts))
+        yield from self._settings(known, memory)
+        if self._config.comments:
+            self._warn(
+                Diagnostic("VB2207", "comments are not read from PocketBase", "source.comments", "leave it at false")
+            )
+
+    def _covers(self, known: Known, posts: PostReading) -> dict[str, str]:
+        """The media entries that posts brought along, now or when they were read."""
+        committed = known.versions(MEDIA)
+        covers = {
+            cover_id(id): version for id, version in posts.versions.items() if committed.get(cover_id(id)) == version
+        }
+        for post_id in posts.covers.keys() & posts.versions.keys():
+            id, version = cover_id(post_id), posts.versions[post_id]
+            if id not in covers and known.holds(MEDIA, id, version):
+                covers[id] = version
+        return covers
+
+    def _media(self, known: Known, memory: Memory, covers: dict[str, str]) -> Iterator[Delta]:
+        name = self._config.collections.media
+        committed = known.versions(MEDIA)
+        versions: dict[str, str] = {}
+        kept = {id: version for id, version in committed.items() if "~" not in id}
+        try:
+            for records in Pages(self._client, name) if name else ():
+                news: list[Media] = []
+                for record in records:
+                    media = self._media_entry(record, committed, versions)
+                    if media is not None:
+                        versions[media.id] = version_of_entry(media)
+                        if not known.holds(MEDIA, media.id, versions[media.id]):
+                            news.append(media)
+                if news:
+                    yield Delta(MEDIA, upserts=tuple(news), versions={media.id: versions[media.id] for media in news})
+        except (TokenError, RecordMissing) as error:
+            self._without(MEDIA, name, error)
+            versions = kept
+        if name and kept and not versions:
+            # To a token without the right, PocketBase shows an empty list.
+            self._warn(
+                Diagnostic(
+                    "VB2207",
+                    f"PocketBase shows no record of `{name}` any more; what was fetched before is kept",
+                    f"{self._client.base_url}/collections/{name}",
+                    "let the user of this token list the collection (its API rules)",
+                )
+            )
+            versions = kept
+        yield Delta(MEDIA, versions=versions | covers, cursor=memory.cursor(), complete=True)
+
+    def _media_entry(self, record: dict[str, Any], committed: dict[str, str], versions: dict[str, str]) -> Media | None:
+        names = self._config.media_fields
+        try:
+            raw = raw_media(record, names, file_url=self._file_url)
+            if "url" not in raw and not record.keys() & {names.file, names.url}:
+                raise ConfigError(
+                    f"the collection `{self._config.collections.media}` has no field `{names.file}`, "
+                    f"nor any other with a stored file",
+                    code="VB1303",
+                    where="source.media_fields.file",
+                    hint=f"its fields: {', '.join(sorted(record.keys() - SYSTEM))}",
+                )
+            return media_of(raw)
+        except Unusable as error:
+            self._tally.left_out += 1
+            self._warn(left_out(f"media: {title_of(record)}", str(error)))
+        if record["id"] in committed:
+            versions[record["id"]] = committed[record["id"]]
+        return None
+
+    def _settings(self, known: Known, memory: Memory) -> Iterator[Delta]:
+        name = self._config.collections.settings
+        if not name:
+            yield Delta(SETTINGS, cursor=memory.cursor(), complete=True)
+            return
+        try:
+            records = next(iter(Pages(self._client, name, size=1)))
+            if not records:
+                raise RecordMissing(f"PocketBase shows no record of `{name}`", code="VB2201")
+            settings = settings_of(raw_settings(records[0], self._config.settings_fields, file_url=self._file_url))
+        except (TokenError, RecordMissing) as error:
+            self._without(SETTINGS, name, error)
+            return
+        except Unusable as error:
+            self._tally.left_out += 1
+            self._warn(left_out(name, str(error)))
+            return
+        version = version_of_entry(settings)
+        held = known.holds(SETTINGS, settings.id, version)
+        versions = {settings.id: version}
+        yield Delta(SETTINGS, () if held else (settings,), versions, cursor=memory.cursor(), complete=True)
+
+    def _without(self, collection: Collection, name: str, error: TokenError | RecordMissing) -> None:
+        """Go on without an optional collection; a token that is refused altogether is no such case."""
+        if error.code == "VB2001":
+            raise error
+        self._warn(
+            Diagnostic(
+                "VB2207",
+                f"{collection.value} are not available ({error}); what was fetched before is kept",
+                f"{self._client.base_url}/collections/{name}",
+                f"let the user of this token list `{name}`, or name another in [source.collections] {collection.value}",
+            )
+        )
+
+
+def open_pocketbase(
+    loaded: Loaded,
+    *,
+    cache: Path | None,
+    clock: Clock,
+    warn: Warn,
+    progress: Progress | None,
+    sleep: Callable[[float], None],
+) -> Opened:
+    """Raises ConfigError."""
+    config = loaded.config.source
+    client, limiter = connect(
+        loaded, api_base(config), cache=cache, clock=clock, warn=warn, sleep=sleep, dialect=POCKETBASE, start=START
+    )
+    source = PocketBase(client, config, loaded.config.limits, clock=clock, warn=warn, progress=progress or no_progress)
+    return Opened(source, client, limiter, lambda: diagnose(client, config, clock=clock))
+
+
+def file_tokens_of(loaded: Loaded, *, cache: Path | None, clock: Clock, sleep: Callable[[float], None]) -> FileTokens:
+    """What lets protected files be fetched. Nothing is sent until one is needed."""
+
+    def opened() -> tuple[ApiClient, Callable[[], None]]:
+        client, limiter = connect(
+            loaded,
+            api_base(loaded.config.source),
+            cache=cache,
+            clock=clock,
+            warn=lambda finding: None,
+            sleep=sleep,
+            dialect=POCKETBASE,
+            start=START,
+        )
+
+        def close() -> None:
+            client.close()
+            limiter.close()
+
+        return client, close
+
+    return FileTokens(opened)
+
+
+def api_base(config: SourceConfig) -> str:
+    """The API's base below PocketBase's address. Raises ConfigError VB1105."""
+    return site_of(config) + API_PATH

@@ -42,6 +42,14 @@ def test_a_site_shrinks_too_far_only_by_share_and_by_number(before: int, after: 
     return shrink(before, after, percent=20, posts=5, allowed=True)
 
 
+def test_a_site_is_not_emptied_on_the_word_of_a_source_that_shows_strangers_nothing() -> None:
+    with pytest.raises(GuardRefused):
+        shrink(1, 0, percent=20, posts=5, may_empty=False)
+    shrink(0, 0, percent=20, posts=5, may_empty=False)
+    shrink(2, 1, percent=20, posts=5, may_empty=False)
+    shrink(2, 0, percent=20, posts=5, may_empty=False, allowed=True)
+
+
 FORMS = {
     "as it is": lambda s: s,
     "in a URL": lambda s: quote(s, safe=""),

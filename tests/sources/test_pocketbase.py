@@ -26,7 +26,7 @@ from velobuild.config.schema import (
     SettingsFieldsConfig,
     SourceConfig,
 )
-from velobuild.errors import ConfigError, Diagnostic, ProtocolError, TokenError
+from velobuild.errors import ConfigError, Diagnostic, ProtocolError, SourceUnavailable, TokenError
 from velobuild.http.addresses import AddressPolicy
 from velobuild.http.client import ApiClient
 from velobuild.http.download import Downloaded, Downloader
@@ -730,7 +730,7 @@ def test_protected_files_are_fetched_with_a_fresh_token_that_shows_nowhere(blog:
     url = f"{server.url}/api/files/vault/{record['id']}/{record['file']}"
     policy = AddressPolicy.of(server.url)
     plain = Downloader(policy, limit_bytes=10_000, first_pause_s=0.01)
-    with pytest.raises(Exception, match="404"):
+    with pytest.raises(SourceUnavailable, match=r"404|403"):
         plain.download(url, tmp_path / "plain")
     plain.close()
     tokens = file_tokens(blog.loaded(), cache=blog.cache)
@@ -745,7 +745,7 @@ def test_protected_files_are_fetched_with_a_fresh_token_that_shows_nowhere(blog:
     got = downloader.download(url, tmp_path / "file")
     assert isinstance(got, Downloaded)
     assert got.path.read_bytes() == DOT
-    with pytest.raises(Exception, match="404") as caught:
+    with pytest.raises(SourceUnavailable, match="404") as caught:
         downloader.download(f"{url}x", tmp_path / "none")
     downloader.close()
     assert len({secret.reveal() for secret in given}) == 1, "one token serves a batch"
@@ -767,7 +767,7 @@ def test_a_file_token_goes_to_no_other_origin(blog: Site, tmp_path: Path) -> Non
 
     other = AddressPolicy.of("http://127.0.0.1:1", media_hosts=[blog.server.url.removeprefix("http://")])
     downloader = Downloader(other, limit_bytes=10_000, first_pause_s=0.01, file_token=asked)
-    with pytest.raises(Exception, match="404"):
+    with pytest.raises(SourceUnavailable, match="404"):
         downloader.download(f"{blog.server.url}/api/files/nope/x/y.png", tmp_path / "file")
     downloader.close()
     own = Downloader(AddressPolicy.of(blog.server.url), limit_bytes=10_000, first_pause_s=0.01, file_token=asked)

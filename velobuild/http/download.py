@@ -32,6 +32,8 @@ IDLE_S = 15.0
 REDIRECTS_MAX = 3
 ATTEMPTS = 4
 FIRST_PAUSE_S = 0.5
+# What PocketBase answers for a protected file without a token: 404 as if there were none; up to 0.22, 403.
+DENIED = frozenset({403, 404})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504})
 CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
@@ -179,7 +181,7 @@ class Downloader:
         for _ in range(REDIRECTS_MAX + 1):
             address = self._policy.permit(target)
             with self._answer(address, headers) as response:
-                hidden = response.status == 404 and target == url and self._file_token is not None
+                hidden = response.status in DENIED and target == url and self._file_token is not None
                 if hidden and address.origin == self._policy.api:
                     target = self._with_token(address.url)
                     continue
@@ -195,7 +197,7 @@ class Downloader:
         raise ProtocolError(f"the server redirected more than {REDIRECTS_MAX} times", code="VB4003", where=shown(url))
 
     def _with_token(self, url: str) -> str:
-        """PocketBase answers 404 for a protected file, as for one that does not exist. Raises VelobuildError."""
+        """The same address with a file token. Raises VelobuildError."""
         assert self._file_token is not None
         return f"{url}{'&' if '?' in url else '?'}token={quote(self._file_token().reveal(), safe='')}"
 

@@ -93,7 +93,7 @@ def synchronise(
             else:
                 store.stage(delta)
         tally = opened_source.source.tally
-    guard_shrink(store, closings, loaded, as_of=clock(), allowed=allow_shrink)
+    guard_shrink(store, closings, loaded, as_of=clock(), allowed=allow_shrink, may_empty=tally.may_empty)
     changes = store.apply(closings)
     gone = sum(change.after is None and change.collection is Collection.POSTS for change in changes.changes)
     report = SyncReport(
@@ -111,11 +111,14 @@ def synchronise(
     return report, changes
 
 
-def guard_shrink(store: Store, closings: list[Delta], loaded: Loaded, *, as_of: datetime, allowed: bool) -> None:
+def guard_shrink(
+    store: Store, closings: list[Delta], loaded: Loaded, *, as_of: datetime, allowed: bool, may_empty: bool
+) -> None:
     """Raises GuardRefused VB5001: the store and the live site stay as they are."""
     before, after = store.public_counts(closings, as_of)
     limits = loaded.config.limits
-    shrink(before, after, percent=limits.shrink_percent, posts=limits.shrink_posts, allowed=allowed)
+    percent, posts = limits.shrink_percent, limits.shrink_posts
+    shrink(before, after, percent=percent, posts=posts, allowed=allowed, may_empty=may_empty)
 
 
 def read_local_pages(store: Store, loaded: Loaded) -> ChangeSet:

@@ -40,13 +40,15 @@ Guard = Callable[[Staged], None]
 """Called between verification and the swap; raises GuardRefused to keep the live site as it is."""
 
 
-def shrink(before: int, after: int, *, percent: int, posts: int, allowed: bool = False) -> None:
+def shrink(before: int, after: int, *, percent: int, posts: int, allowed: bool = False, may_empty: bool = True) -> None:
     """Refuse a fall from `before` posts to `after` that is more than `percent` of them and more than `posts`.
 
-    Raises GuardRefused VB5001, unless `allowed`.
+    Unless the source `may_empty` the site, every fall to none is refused too. Raises GuardRefused VB5001, unless
+    `allowed`.
     """
     lost = before - after
-    if allowed or lost <= posts or lost * 100 <= percent * before:
+    emptied = before > 0 and after == 0 and not may_empty
+    if allowed or not (emptied or (lost > posts and lost * 100 > percent * before)):
         return
     raise GuardRefused(
         f"{lost} of {before} posts would vanish from the site",

@@ -63,7 +63,7 @@ class PocketBase:
 
         Raises TokenError, ConfigError, SourceUnavailable or ProtocolError.
         """
-        self._tally = Tally()
+        self._tally = Tally(may_empty=False)
         check_token(self._client, now=self._clock(), warn=self._warn)
         memory = recall(cursor, self._limits)
         posts = PostReading(

@@ -44,6 +44,8 @@ class Tally:
     left_out: int = 0
     """Records of any kind that could not be used."""
     gone: int = 0
+    may_empty: bool = True
+    """Whether a CMS without any post is to be believed: not where a stranger is shown nothing and told nothing."""
 
 
 class PostReading:

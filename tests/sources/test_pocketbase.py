@@ -31,7 +31,7 @@ from velobuild.http.addresses import AddressPolicy
 from velobuild.http.client import ApiClient
 from velobuild.http.download import Downloaded, Downloader
 from velobuild.http.limiter import Limiter, Rate
-from velobuild.model.entries import Collection
+from velobuild.model.entries import BodyFormat, Collection
 from velobuild.sources import file_tokens, open_source
 from velobuild.sources.doctor import Verdict
 from velobuild.sources.pocketbase_api import POCKETBASE, Pages, claims_of, quoted, spaced
@@ -614,6 +614,17 @@ def test_another_mapping_reads_all_posts_again(new_blog: Site) -> None:
     new_blog.sync()
     new_blog.sync(fields=FieldsConfig(title="excerpt"))
     assert new_blog.titles() == ["Short"]
+
+
+@pytest.mark.parametrize("fields", [POST, {name: kind for name, kind in POST.items() if name != "content_html"}])
+def test_blocks_are_the_body_where_there_is_no_html(new: Server, tmp_path: Path, fields: dict[str, str]) -> None:
+    new.collection("posts", fields | {"content_json": "json"})
+    blocks = {"type": "doc", "content": [{"type": "paragraph", "content": [{"type": "text", "text": "Bread."}]}]}
+    id = write(new, 1, content_html="", content_json=blocks)
+    site = Site(new, tmp_path / "cache")
+    site.sync()
+    post = site.posts()[id]
+    assert (post.body_format, json.loads(post.body)) == (BodyFormat.BLOCKS, blocks)
 
 
 # Tags, covers, media.

@@ -24,7 +24,8 @@ def fetch_media(
 ) -> None:
     """Fetch what is new or whose record changed; once a day ask for all again, since bytes can change alone.
 
-    `file_token` gives what opens the CMS's protected files. Afterwards the asset rows name exactly the files that pages may link to. Raises OutputError.
+    `file_token` gives what opens the CMS's protected files. Afterwards the asset rows name exactly the files that pages
+    may link to. Raises OutputError.
     """
     reader = Reader(connection, site)
     library = open_library(

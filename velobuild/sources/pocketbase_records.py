@@ -178,8 +178,6 @@ class PostMapping:
         ):
             if name and name in record:
                 raw[theirs] = record[name]
-        if raw.get("content_json") and not raw.get("content_html"):
-            raw.pop("content_html", None)
         raw["tags"] = self._tag_names(record, repairs)
         self._put_author(raw, record)
         cover = self._cover_of(record, file_url)

@@ -79,6 +79,7 @@ class Site:
                     if number == stop_after:
                         break
             finally:
+                self.excluded = at.source.tally.with_excluded_tags
                 self.read = at.source.tally.bodies_fetched
                 self.calls = at.source.tally.usage.calls
         return self.calls
@@ -160,22 +161,56 @@ def write(server: Server, number: int, **fields: Any) -> str:
 
 def test_a_first_sync_an_idle_one_an_edit_and_a_deletion_cost_what_they_must(blog: Site) -> None:
     ids = [write(blog.server, number) for number in range(7)]
-    assert blog.sync() == 5, "the token, the sweep, the posts, the media, the settings"
+    assert blog.sync() == 6, "the token, a glance, all ids, the posts, the media, the settings"
     assert set(blog.posts()) == set(ids)
     kept = blog.posts()[ids[3]]
     assert (kept.title, kept.slug, kept.body, kept.tags) == ("Post 3", "post-3", "<p>Body 3</p>", ("bread",))
     assert kept.published_at == datetime(2026, 5, 4, 10, tzinfo=UTC)
     assert (kept.excerpt, kept.cover_media_id, kept.author_id, kept.seo_title) == (None, None, None, None)
     assert next(iter(blog.shelf.of(SETTINGS).values())).title == "Salt & Water"
-    assert (blog.sync(), blog.read) == (4, 0), "nothing changed: no body"
+    assert (blog.sync(), blog.read) == (5, 0), "nothing changed: no body"
     blog.server.update("posts", ids[3], content_html="<p>Edited</p>")
-    assert (blog.sync(), blog.read) == (5, 1)
+    assert (blog.sync(), blog.read) == (6, 1)
     assert blog.posts()[ids[3]].body == "<p>Edited</p>"
     blog.server.delete("posts", ids[4])
     blog.server.update("posts", ids[5], status="draft")
-    assert (blog.sync(), blog.read) == (4, 0)
+    assert (blog.sync(), blog.read) == (5, 0)
     assert set(blog.posts()) == set(ids) - {ids[4], ids[5]}
     assert [code for code in blog.codes() if code != "VB2004"] == []
+
+
+def test_a_glance_is_enough_while_nothing_changes_and_never_when_something_did(blog: Site) -> None:
+    ids = [write(blog.server, number, tags=["Inside"] if number == 2 else []) for number in range(4)]
+    config: dict[str, Any] = {"exclude_tags": ("inside",)}
+    blog.now = datetime.now(UTC) + timedelta(minutes=1)
+    blog.sync(**config)
+    assert (blog.sync(**config), blog.read) == (4, 0), "the token, the glance, the media, the settings"
+    assert set(blog.posts()) == set(ids)
+    assert blog.excluded == 1
+    blog.server.update("posts", ids[1], title="Edited")
+    assert (blog.sync(**config), blog.read) == (6, 1)
+    blog.server.delete("posts", ids[0])
+    blog.sync(**config)
+    assert set(blog.posts()) == set(ids[1:])
+    blog.server.delete("posts", ids[1])
+    other = write(blog.server, 9)
+    blog.sync(**config)
+    assert set(blog.posts()) == {*ids[2:], other}, "as many as before"
+    blog.server.update("posts", other, status="draft")
+    blog.sync(**config)
+    assert set(blog.posts()) == set(ids[2:])
+    assert blog.sync(**config) == 4
+    assert blog.sync() == 5, "another configuration: the glance counts no more"
+    assert blog.sync() == 4
+    blog.now += timedelta(hours=25)
+    assert blog.sync() == 5, "and after a day all is looked at once"
+
+
+def test_a_glance_at_what_changed_this_very_moment_is_no_evidence(blog: Site) -> None:
+    write(blog.server, 1)
+    blog.now = datetime.now(UTC)
+    blog.sync()
+    assert blog.sync() == 5
 
 
 def test_an_edit_that_was_made_on_the_very_day_of_the_last_one_is_seen(blog: Site) -> None:
@@ -239,12 +274,12 @@ def test_an_answer_that_is_too_large_is_asked_for_in_halves_and_one_giant_harms_
 
 
 def test_a_sync_that_is_killed_goes_on_where_it_was(blog: Site) -> None:
-    for number in range(20):
+    for number in range(70):
         write(blog.server, number)
-    blog.sync(stop_after=12)
+    blog.sync(stop_after=0)
     assert blog.posts() == {}
     blog.sync()
-    assert (len(blog.posts()), blog.read) == (20, 7)
+    assert (len(blog.posts()), blog.read) == (70, 20), "fifty had been handed over"
     blog.sync()
     assert blog.read == 0
 
@@ -255,10 +290,10 @@ def test_many_changes_come_by_their_date_and_few_by_their_ids(blog: Site) -> Non
     blog.server.update("posts", old[1], status="draft")
     blog.sync()
     fresh = [write(blog.server, number) for number in range(10, 115)]
-    assert (blog.sync(), blog.read) == (5, 105), "in one call, for which their ids would be too many"
+    assert (blog.sync(), blog.read) == (6, 105), "in one call, for which their ids would be too many"
     # An old post returns with its old date of change: not a reason to read all that are younger.
     del blog.shelf.committed[POSTS][old[0]], blog.shelf.entries[POSTS][old[0]]
-    assert (blog.sync(), blog.read) == (5, 1)
+    assert (blog.sync(), blog.read) == (6, 1)
     assert set(blog.posts()) == {*old, *fresh} - {old[1]}
 
 
@@ -457,7 +492,7 @@ def test_a_real_limit_is_waited_for(new_blog: Site) -> None:
     new_blog.server.call("PATCH", "settings", json={"rateLimits": {"enabled": True, "rules": [rule]}})
     new_blog.sync()
     assert len(new_blog.posts()) == 4
-    assert new_blog.calls > 5, "control: it did bite"
+    assert new_blog.calls > 6, "control: it did bite"
 
 
 @pytest.mark.parametrize(
@@ -480,7 +515,7 @@ def test_a_real_limit_is_waited_for(new_blog: Site) -> None:
 def test_what_is_not_pocketbase_is_told_and_nothing_of_it_used(
     recorder: Recorder, answer: httpx.Response, kind: type[Exception], code: str
 ) -> None:
-    recorder.answers[LIST] = [answer]
+    recorder.answers[LIST] = [answer, answer]  # to the glance, and to the list
     with pytest.raises(kind) as caught:
         recorder.sync("opaque")
     assert caught.value.code == code  # type: ignore[attr-defined]

@@ -73,11 +73,12 @@ class PocketBase:
             known=known,
             memory=memory,
             tally=self._tally,
+            now=self._clock(),
             warn=self._warn,
             progress=self._progress,
         )
         yield from posts.deltas()
-        memory = replace(memory, left_out=posts.left_out, members=posts.members)
+        memory = replace(memory, left_out=posts.left_out, members=posts.members, glance=posts.glance)
         yield Delta(POSTS, versions=posts.versions, cursor=memory.cursor(), complete=True)
         yield from self._media(known, memory, self._covers(known, posts))
         yield from self._settings(known, memory)

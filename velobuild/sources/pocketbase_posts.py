@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -12,27 +11,18 @@ from velobuild.config.schema import FieldsConfig, LimitsConfig, SourceConfig
 from velobuild.errors import ConfigError, Diagnostic
 from velobuild.http.client import ApiClient
 from velobuild.http.errors import RecordMissing
-from velobuild.model.entries import Collection, Delta
+from velobuild.model.entries import Collection, Delta, Media, Post
 from velobuild.model.ports import Known, Progress, Warn
 from velobuild.sources.memory import LeftOut, Memory
-from velobuild.sources.pocketbase_api import PER_PAGE, PER_SWEEP_PAGE, Pages, RequestRefused, file_url, quoted, spaced
+from velobuild.sources.pocketbase_api import PER_PAGE, PER_SWEEP_PAGE, Pages, RequestRefused, file_url
+from velobuild.sources.pocketbase_glance import Glance
+from velobuild.sources.pocketbase_plan import IDS_PER_CALL, Swept, batches, since
 from velobuild.sources.pocketbase_records import SYSTEM, PostMapping
 from velobuild.sources.posts import POSTS, Tally, report
 from velobuild.sources.records import Raw, Repairs, Unusable, post_of, record_id, summary_of, title_of
 
 MEDIA = Collection.MEDIA
-IDS_PER_CALL = 100
-FILTER_CHARS_MAX = 3_000
-"""PocketBase takes 3,500; some of it is needed for the rest of the filter."""
-
-
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """What the light list tells of a post. `updated_at` is None if the collection keeps no such date."""
-
-    version: str
-    updated_at: datetime | None
-    has_cover: bool
+POSTS_PER_DELTA = 50
 
 
 class PostReading:
@@ -50,10 +40,13 @@ class PostReading:
         known: Known,
         memory: Memory,
         tally: Tally,
+        now: datetime,
         warn: Warn,
         progress: Progress,
     ) -> None:
         self._client = client
+        self._config = config
+        self._now = now
         self._collection = config.collections.posts
         self._mapping = PostMapping(config)
         self._filter = self._mapping.filter
@@ -72,21 +65,28 @@ class PostReading:
         self._unusable: dict[str, tuple[str, str]] = {}
         self._checked = False
         self._zoneless = False
+        self._related = False
         self.versions: dict[str, str] = {}
         self.covers: dict[str, str] = {}
         """Post id → version of those posts that have a cover of their own; the cover's version is the post's."""
         self.left_out: dict[str, LeftOut] = {}
         self.members: dict[str, str] = {}
+        self.glance: Mapping[str, Any] | None = None
 
     def deltas(self) -> Iterator[Delta]:
         """Raises TokenError, ConfigError, SourceUnavailable or ProtocolError."""
         try:
-            swept = self._sweep()
-        except RequestRefused as error:
-            self._explain(error)
-            # All fields are there, so the rule behind one of them must be at fault: every record is looked at here.
-            self._filter = ""
-            swept = self._sweep()
+            glance = Glance(self._client, self._config, self._mapping, now=self._now)
+            if glance.same_as(self._memory.glance):
+                self._all_as_before()
+                return
+            try:
+                swept = self._sweep()
+            except RequestRefused as error:
+                self._explain(error)
+                # All fields are there, so the rule behind one must be at fault: every record is looked at here.
+                self._filter = ""
+                swept = self._sweep()
         except RecordMissing as error:
             raise ConfigError(
                 f"PocketBase has no collection `{self._collection}`",
@@ -97,10 +97,26 @@ class PostReading:
         self._tally.listed = len(swept)
         stale = {id: row for id, row in swept.items() if self._is_stale(id, row)}
         yield from self._fetch(stale, swept)
+        if not self._related and self._unusable.keys() <= self.left_out.keys():
+            self.glance = glance.kept(with_excluded_tags=self._tally.with_excluded_tags)
         for id in self._unusable.keys() & self._committed.keys():
             # The last good copy stays while the new one cannot be used.
             self.versions[id] = self._committed[id]
         self._tally.gone = len(self._committed.keys() - self.versions.keys())
+        report(self._tally, self._unusable, warn=self._warn, where=self._where)
+
+    def _all_as_before(self) -> None:
+        """Nothing changed since the last synchronisation, so what was said then is said again."""
+        self.versions = dict(self._committed)
+        self.left_out, self.members, self.glance = (
+            dict(self._memory.left_out),
+            dict(self._memory.members),
+            self._memory.glance,
+        )
+        self._unusable = {id: (f"post (id {id})", left.why) for id, left in self.left_out.items()}
+        self._tally.listed = len(self.versions)
+        self._tally.members_only = len(self.members)
+        self._tally.with_excluded_tags = int((self.glance or {}).get("with_excluded_tags", 0))
         report(self._tally, self._unusable, warn=self._warn, where=self._where)
 
     def _sweep(self) -> dict[str, Swept]:
@@ -115,6 +131,7 @@ class PostReading:
                     continue
                 if self._excluded and self._mapping.has_tag(record, self._excluded):
                     self._tally.with_excluded_tags += 1
+                self._related = self._related or "expand" in record
                 updated = self._mapping.updated(record)
                 found[record["id"]] = Swept(
                     self._mapping.version(record),
@@ -148,29 +165,39 @@ class PostReading:
     def _fetch(self, stale: dict[str, Swept], swept: dict[str, Swept]) -> Iterator[Delta]:
         """Read the stale posts in as few calls as will do; whatever does not come is gone."""
         left = set(stale)
-        since = _since(stale, swept, self._updated)
-        if since is not None:
-            filter, expected = since
+        by_date = since(stale, swept, self._updated)
+        if by_date is not None:
+            filter, expected = by_date
             if -(-expected // PER_PAGE) < -(-len(stale) // IDS_PER_CALL):
                 yield from self._read(filter, left, len(stale))
-        for ids in _batches(sorted(left)):
-            yield from self._read("(" + " || ".join(f"id = {quoted(id)}" for id in ids) + ")", left, len(stale))
+        for filter in batches(sorted(left)):
+            yield from self._read(filter, left, len(stale))
 
     def _read(self, filter: str, left: set[str], total: int) -> Iterator[Delta]:
         pages = self._pages(" && ".join(part for part in (self._filter, filter) if part))
         calls = -(-len(left) // PER_PAGE)
         for records in pages:
-            for record in records:
-                left.discard(record["id"])
-                self._tally.bodies_fetched += 1
-                yield from self._take(record)
+            for start in range(0, len(records), POSTS_PER_DELTA):
+                yield from self._staged(records[start : start + POSTS_PER_DELTA])
+            left.difference_update(record["id"] for record in records)
+            self._tally.bodies_fetched += len(records)
             calls = max(calls - 1, 0)
             self._progress("posts", total - len(left), total, self._client.estimate_s(calls))
         for id in pages.too_large:
             left.discard(id)
             self._unusable[id] = (f"post (id {id})", "its record is larger than 20 MB")
 
-    def _take(self, record: dict[str, Any]) -> Iterator[Delta]:
+    def _staged(self, records: list[dict[str, Any]]) -> Iterator[Delta]:
+        """What is new among the records, each cover before its post: a post that is held has its cover too."""
+        taken = [entry for record in records for entry in self._take(record)]
+        for collection, kind in ((MEDIA, Media), (POSTS, Post)):
+            entries = tuple(entry for entry, _ in taken if isinstance(entry, kind))
+            if entries:
+                versions = {entry.id: version for entry, version in taken if isinstance(entry, kind)}
+                yield Delta(collection, upserts=entries, versions=versions)
+
+    def _take(self, record: dict[str, Any]) -> Iterator[tuple[Media | Post, str]]:
+        """The post, if it is new and can be used, and its cover; each with its version."""
         self._check_fields(record)
         version = self._mapping.version(record)
         repairs = Repairs()
@@ -181,8 +208,7 @@ class PostReading:
             if version in (self.versions.get(id), self.members.get(id)) or self._is_left_out(id, version):
                 return
             raw, cover = self._mapping.raw_post(record, file_url=self._file_url, repairs=repairs)
-            summary = summary_of(raw)
-            if self._skips_members and not summary.public:
+            if self._skips_members and not summary_of(raw).public:
                 self.members[id] = version
                 self._tally.members_only += 1
                 return
@@ -202,8 +228,8 @@ class PostReading:
             self._warn(Diagnostic("VB3002", "dates without a zone are taken to be UTC", f"post {title_of(raw)}"))
         self.versions[id] = version
         if cover is not None:
-            yield Delta(MEDIA, upserts=(cover,), versions={cover.id: version})
-        yield Delta(POSTS, upserts=(post,), versions={id: version})
+            yield cover, version
+        yield post, version
 
     def _is_left_out(self, id: str, version: str) -> bool:
         left = self.left_out.get(id)
@@ -269,30 +295,3 @@ class PostReading:
     @property
     def _where(self) -> str:
         return f"{self._client.base_url}/collections/{self._collection}"
-
-
-def _since(stale: dict[str, Swept], swept: dict[str, Swept], field: str) -> tuple[str, int] | None:
-    """A filter that leaves all stale posts, and how many posts it leaves; None if there is nothing to read."""
-    if not stale:
-        return None
-    dates = [row.updated_at for row in stale.values() if row.updated_at is not None]
-    if len(dates) < len(stale) or len(stale) == len(swept):
-        return "", len(swept)
-    oldest = min(dates)
-    return f'{field} >= "{spaced(oldest)}"', sum(
-        row.updated_at is None or row.updated_at >= oldest for row in swept.values()
-    )
-
-
-def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
-    """Ids for one filter each: PocketBase bounds how long it is and how much it compares."""
-    batch: list[str] = []
-    length = 0
-    for id in ids:
-        if batch and (len(batch) == IDS_PER_CALL or length + len(id) > FILTER_CHARS_MAX):
-            yield batch
-            batch, length = [], 0
-        batch.append(id)
-        length += len(f" || id = {quoted(id)}")
-    if batch:
-        yield batch

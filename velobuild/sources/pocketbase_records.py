@@ -76,9 +76,10 @@ class PostMapping:
         self._tags, self._author, self._cover = (
             Related.of(path) for path in (config.fields.tags, config.fields.author, config.fields.cover)
         )
-        self._rules = [RULES, config.published, config.collections.media] + [
+        self.rules = [RULES, config.published, config.collections.posts, config.collections.media] + [
             getattr(config.fields, field.name) for field in fields(FieldsConfig)
         ]
+        self._alone = self._mark([[], []], [], None)
 
     @property
     def expand(self) -> str:
@@ -122,10 +123,15 @@ class PostMapping:
         A swept record and a whole one agree, unless the collection keeps no dates of change.
         """
         updated = self.updated(record)
+        if updated and "expand" not in record:
+            return f"{updated}~{self._alone}"
         cover = [[one.get("id"), one.get("updated")] for one in self._cover.records(record)]
         names = [[one.name(other) for other in one.records(record)] for one in (self._tags, self._author)]
         whole = None if updated else {name: value for name, value in record.items() if name != "expand"}
-        return f"{updated or ''}~{fingerprint([self._rules, names, cover, whole]).hex()[:16]}"
+        return f"{updated or ''}~{self._mark(names, cover, whole)}"
+
+    def _mark(self, names: list[list[str | None]], cover: list[list[Any]], whole: Raw | None) -> str:
+        return fingerprint([self.rules, names, cover, whole]).hex()[:16]
 
     def has_cover(self, record: Raw) -> bool:
         return bool(self._cover.field and record.get(self._cover.field))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -73,28 +71,3 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
 @pytest.fixture
 def store(connection: Connection) -> Store:
     return Store(connection)
-
-
-@pytest.fixture
-def mount(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Mounts a tmpfs with the options given; all are gone after the test."""
-    with ExitStack() as mounted:
-
-        def tmpfs(options: str) -> Path:
-            needs(os.geteuid() == 0, "root")
-            folder = tmp_path / "small"
-            folder.mkdir()
-            done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=False)
-            needs(done.returncode == 0, "the right to mount")
-            mounted.callback(subprocess.run, ["umount", "-l", str(folder)], check=True)
-            return folder
-
-        yield tmpfs
-
-
-def needs(available: bool, what: str) -> None:
-    """Skip where something of the machine is missing; in CI that is a failure."""
-    if not available and os.environ.get("CI") == "true":
-        pytest.fail(f"{what} is missing, and CI must not skip")
-    if not available:
-        pytest.skip(f"{what} is missing")

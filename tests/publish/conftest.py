@@ -80,15 +80,6 @@ def leftovers(site: Site) -> list[str]:
     return sorted(path.relative_to(site.root).as_posix() for path in names)
 
 
-def needs(available: bool, what: str) -> None:
-    """Skip where something of the machine is missing; in CI that is a failure."""
-    if available:
-        return
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{what} is missing, and CI must not skip")
-    pytest.skip(f"{what} is missing")
-
-
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     return Site(tmp_path / "site")

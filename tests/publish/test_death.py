@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import needs
 from tests.publish import rig
-from tests.publish.conftest import needs
 
 RIG = Path(rig.__file__)
 MODES = ["release", "in-place"]

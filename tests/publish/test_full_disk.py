@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.publish.conftest import Site, leftovers, needs
+from tests.publish.conftest import Site, leftovers
 from velobuild.errors import OutputError
 from velobuild.model.outputs import Phase
 from velobuild.publish.lock import SiteLock
@@ -19,23 +17,6 @@ from velobuild.publish.releases import Releases, write_file
 from velobuild.publish.shelf import Shelf
 
 Mount = Callable[[str], Path]
-
-
-@pytest.fixture
-def mount(tmp_path: Path) -> Iterator[Mount]:
-    """Mounts a tmpfs with the options given; all are gone after the test."""
-    with ExitStack() as mounted:
-
-        def tmpfs(options: str) -> Path:
-            needs(os.geteuid() == 0, "root")
-            folder = tmp_path / "small"
-            folder.mkdir()
-            done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=False)
-            needs(done.returncode == 0, "the right to mount")
-            mounted.callback(subprocess.run, ["umount", "-l", str(folder)], check=True)
-            return folder
-
-        yield tmpfs
 
 
 def pages(seed: int, count: int, size_bytes: int) -> dict[str, bytes]:

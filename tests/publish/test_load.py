@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import needs
 from tests.publish import rig
-from tests.publish.conftest import Site, needs
+from tests.publish.conftest import Site
 
 MODES = ["release", "in-place"]
 

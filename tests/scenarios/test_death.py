@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.publish.conftest import needs
+from tests.needs import needs
 from tests.scenarios.conftest import Sites
 from tests.scenarios.site import SiteTest
 

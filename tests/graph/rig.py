@@ -11,6 +11,7 @@ from typing import Any
 from tests.content.conftest import NOON, no_warning, post, versions_of
 from velobuild.config.schema import Config, SiteConfig, SourceConfig
 from velobuild.content.assets import AssetTable
+from velobuild.content.codec import tag_key
 from velobuild.content.database import open_database
 from velobuild.content.permalinks import assign, former_paths
 from velobuild.content.store import Store
@@ -21,6 +22,7 @@ from velobuild.graph.routes import expand, reserved
 from velobuild.graph.site import Site
 from velobuild.model.assets import Asset
 from velobuild.model.entries import Collection, Delta, Entry, Media, Page, Post
+from velobuild.model.keys import Query
 from velobuild.model.outputs import Target
 
 CMS = "https://cms.example"
@@ -96,6 +98,7 @@ class Blog:
             zone=site.zone,
             as_of=site.as_of,
             reserved=reserved(Reader(self.connection, site)),
+            exclude_tags=frozenset(tag_key(tag) for tag in site.config.source.exclude_tags),
         )
         missing, _ = unprepared(self.connection, site)
         remember(self.connection, [prepare_body(self.connection, site, id) for id in missing])
@@ -112,6 +115,12 @@ class Blog:
     def targets(self) -> list[Target]:
         reader = self.reader
         return expand(reader, former_paths(self.connection))
+
+    def shown_ids(self, target: Target) -> list[str]:
+        """The ids of the posts that a list's page shows, in its order."""
+        where: Any = tuple((name, target.params[name]) for name in ("tag", "year") if name in target.params)
+        query = Query(where=where, order="oldest", limit=target.params["limit"], offset=target.params["start"])
+        return list(self.reader.ids(query))[::-1]
 
     def by_path(self) -> dict[str, Target]:
         return {target.path: target for target in self.targets()}

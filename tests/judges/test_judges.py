@@ -17,7 +17,7 @@ from tests.judges.accessibility import axe
 from tests.judges.feeds import feeds, judge
 from tests.judges.html import nu_html
 from velobuild.render.feeds import FeedItem, FeedSource, atom, entry_id, rss
-from velobuild.render.sitemap import SitemapUrl, sitemaps
+from velobuild.render.sitemap import SitemapUrl, sitemap
 
 GOOD_PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Soup</title>
@@ -136,8 +136,7 @@ def test_axe_refuses_to_pass_a_page_that_is_not_there(served: str) -> None:
 def test_the_feed_judge_passes_our_feeds_and_sitemap(tmp_path: Path) -> None:
     (tmp_path / "feed.xml").write_bytes(rss(feed()))
     (tmp_path / "atom.xml").write_bytes(atom(feed()))
-    for name, content in sitemaps([SitemapUrl("https://blog.example/")], base_url="https://blog.example"):
-        (tmp_path / name).write_bytes(content)
+    (tmp_path / "sitemap.xml").write_bytes(sitemap([SitemapUrl("https://blog.example/")]))
     assert feeds(tmp_path) == []
 
 

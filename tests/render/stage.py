@@ -37,7 +37,7 @@ def theme_of(blog: Blog) -> Theme:
 def rendered(blog: Blog, path: str) -> str:
     """The one file that a target becomes."""
     rendering = Rendering(blog.reader, theme_of(blog))
-    ((name, content, _),) = rendering.files(blog.by_path()[path])
+    name, content, _ = rendering.file(blog.by_path()[path])
     assert name == path
     return content.decode()
 
@@ -45,7 +45,7 @@ def rendered(blog: Blog, path: str) -> str:
 def whole(blog: Blog) -> dict[str, bytes]:
     """Every file that the renderers make."""
     rendering = Rendering(blog.reader, theme_of(blog))
-    return {name: content for target in blog.targets() for name, content, _ in rendering.files(target)}
+    return {name: content for target in blog.targets() for name, content, _ in [rendering.file(target)]}
 
 
 PLAIN = ThemeConfig(name="plain")

@@ -291,9 +291,7 @@ def test_a_target_of_a_post_that_is_gone_is_told(tmp_path: Path) -> None:
     blog = themed(tmp_path, {})
     with pytest.raises(ContentProblem):
         list(
-            Rendering(blog.reader, theme_of(blog)).files(
-                Target("x", "/x", "post", "template", "post.html", {"id": "x"})
-            )
+            Rendering(blog.reader, theme_of(blog)).file(Target("x", "/x", "post", "template", "post.html", {"id": "x"}))
         )
 
 

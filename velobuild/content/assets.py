@@ -8,6 +8,7 @@ from dataclasses import asdict
 from datetime import datetime
 
 from velobuild.content.database import transaction
+from velobuild.content.dirty import ASSET, mark
 from velobuild.model.assets import Asset
 
 
@@ -29,6 +30,9 @@ class AssetTable:
         del values["url"]
         values["fetched_at"] = asset.fetched_at.isoformat()
         with transaction(self._connection):
+            old = self.get(asset.url)
+            if old is None or _shown(old) != _shown(asset):
+                mark(self._connection, ASSET, asset.url)
             self._connection.execute(
                 "INSERT OR REPLACE INTO asset (url, value) VALUES (?, ?)", (asset.url, json.dumps(values))
             )
@@ -36,6 +40,7 @@ class AssetTable:
     def forget(self, url: str) -> None:
         """Drop what is known of an address, because its file is gone."""
         with transaction(self._connection):
+            mark(self._connection, ASSET, url)
             self._connection.execute("DELETE FROM asset WHERE url = ?", (url,))
 
     def published(self) -> list[tuple[str, str, int | None, int | None]]:
@@ -45,3 +50,8 @@ class AssetTable:
             for url, text in self._connection.execute("SELECT url, value FROM asset ORDER BY url")
             for asset in (json.loads(text),)
         ]
+
+
+def _shown(asset: Asset) -> tuple[object, ...]:
+    """What a page can show of a file."""
+    return asset.path, asset.width_px, asset.height_px

@@ -18,11 +18,13 @@ from hashlib import blake2b
 from urllib.parse import unquote
 
 from velobuild.config.schema import UrlsConfig
+from velobuild.content import tallies
 from velobuild.content.codec import timestamp
 from velobuild.content.database import transaction
+from velobuild.content.dirty import mark
 from velobuild.content.places import SITE, Places, Reserved, file_of
 from velobuild.errors import Diagnostic
-from velobuild.model.entries import DEVICE_NAMES, SLUG_BYTES_MAX, cut_bytes, is_word_char, slugify
+from velobuild.model.entries import DEVICE_NAMES, SLUG_BYTES_MAX, Collection, cut_bytes, is_word_char, slugify
 
 SLUG_SIGNS = frozenset("-_.~+")
 # Nearly every slug; there is nothing in it to look at.
@@ -191,24 +193,32 @@ def assign(
     as_of: datetime,
     reserved: Reserved,
     without: Sized[str] = frozenset(),
+    exclude_tags: frozenset[str] = frozenset(),
 ) -> list[Diagnostic]:
-    """Settle every public post's address and remember the addresses that were left. Posts in `without` get none."""
+    """Settle every public post's address, remember the addresses that were left, and count anew what is public.
+
+    Posts in `without` get no address. Tags in `exclude_tags` (keys) are no terms of the site.
+    """
     posts = [row for row in connection.execute(PUBLIC, (timestamp(as_of),)) if row[0] not in without]
     places, findings = settle(posts, urls=urls, zone=zone, reserved=reserved)
     before = {post_id: (path, slug) for post_id, path, slug in connection.execute(CURRENT)}
     after = {one.post_id: (one.path, one.slug) for one in places}
-    if before != after:
-        with transaction(connection):
+    with transaction(connection):
+        if before != after:
             connection.executemany(
                 "INSERT OR REPLACE INTO former_path (path, post_id) VALUES (?, ?)",
                 [(path, id) for id, (path, _) in before.items() if id in after and after[id][0] != path],
             )
+            for id in {*before, *after}:
+                if before.get(id) != after.get(id):
+                    mark(connection, Collection.POSTS, id)
             gone = [(id,) for id in before if after.get(id) != before[id]]
             connection.executemany("DELETE FROM permalink WHERE post_id = ?", gone)
             connection.executemany(
                 "INSERT INTO permalink (post_id, path, slug) VALUES (?, ?, ?)",
                 [(id, path, slug) for id, (path, slug) in after.items() if before.get(id) != (path, slug)],
             )
+        tallies.settle(connection, zone, exclude_tags)
     return findings
 
 

@@ -26,7 +26,6 @@ SHARING = (
     "SELECT post_id FROM tag WHERE tag IN ({}) AND post_id IN ({}) GROUP BY post_id "
     "ORDER BY count(*) DESC, sort_at DESC, post_id DESC LIMIT ?"
 )
-UTC_YEARS = "SELECT DISTINCT substr(sort_at, 1, 4) FROM post JOIN permalink ON post_id = id"
 
 
 def year_bounds(year: int, zone: tzinfo) -> tuple[str, str]:
@@ -67,6 +66,11 @@ class PostQueries:
             (*bound, limit, query.offset),
         )
         return tuple(row[0] for row in rows)
+
+    def sort_at(self, post_id: str) -> str | None:
+        """A post's place in time, or None if there is no such post."""
+        row = self._connection.execute(PLACE_OF, (post_id,)).fetchone()
+        return None if row is None else str(row[0])
 
     def sharing(self, post_id: str, tags: Sequence[str], limit: int) -> list[str]:
         """Of the newest posts of each tag, those that share the most of the tags with the post, the newer first."""
@@ -113,27 +117,9 @@ class PostQueries:
             bound += [place[1] if query.order == "title" else place[0], anchor]
         return column, f"FROM {FROM[table]} WHERE {' AND '.join(conditions) or '1'}", tuple(bound)
 
-    def tags(self) -> list[tuple[str, str, int]]:
-        """(tag key, name, posts) of every tag and spelling of a public post, sorted."""
-        return list(
-            self._connection.execute(
-                "SELECT tag, name, count(*) FROM tag JOIN permalink USING (post_id) "
-                "GROUP BY tag, name ORDER BY tag, name"
-            )
-        )
-
     def due_tags(self, as_of: datetime) -> list[tuple[str, str, int]]:
         """The same of every post that is due at `as_of`, whether it has an address by now or not."""
         return list(self._connection.execute(DUE_TAGS, (timestamp(as_of),)))
-
-    def years(self) -> list[tuple[int, int]]:
-        """(year, posts), newest first."""
-        # A year of the zone overlaps two of UTC's. Counting from the first to the last year would count to 2,000 if
-        # one post is dated with the year 1.
-        named = {int(year) + step for (year,) in self._connection.execute(UTC_YEARS) for step in (-1, 0, 1)}
-        possible = sorted(named.intersection(range(MINYEAR, MAXYEAR + 1)), reverse=True)
-        counted = [(year, self.count(Query(where=(("year", str(year)),)))) for year in possible]
-        return [(year, count) for year, count in counted if count]
 
 
 def _sorted_by(query: Query) -> str:

@@ -19,10 +19,12 @@ CREATE TABLE body (post_id TEXT PRIMARY KEY, format TEXT NOT NULL, body TEXT NOT
 CREATE TABLE body_use (post_id TEXT PRIMARY KEY, prepared BLOB NOT NULL) STRICT, WITHOUT ROWID;
 
 -- What queries sort and filter by. `sort_at` is the publication time, else the creation time, in a fixed-width UTC form.
+-- `num` is a post's short name in the trace; it lasts as long as the post does. `cover` is a media record's id.
 CREATE TABLE post (
-    id TEXT PRIMARY KEY, slug TEXT NOT NULL, title TEXT NOT NULL, status TEXT NOT NULL, sort_at TEXT NOT NULL,
-    author_id TEXT
-) STRICT, WITHOUT ROWID;
+    num INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, slug TEXT NOT NULL, title TEXT NOT NULL, status TEXT NOT NULL,
+    sort_at TEXT NOT NULL, author_id TEXT, cover TEXT
+) STRICT;
+CREATE INDEX post_cover ON post (cover) WHERE cover IS NOT NULL;
 CREATE INDEX post_order ON post (sort_at, id) WHERE status = 'published';
 CREATE INDEX post_slug ON post (slug);
 CREATE TABLE tag (
@@ -39,7 +41,58 @@ CREATE TABLE former_path (path TEXT PRIMARY KEY, post_id TEXT NOT NULL) STRICT, 
 -- Downloaded files by the address they came from, and which entry uses which address.
 CREATE TABLE asset (url TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE media_use (post_id TEXT NOT NULL, url TEXT NOT NULL, PRIMARY KEY (post_id, url)) STRICT, WITHOUT ROWID;
+CREATE INDEX media_use_url ON media_use (url);
+-- A media record by the address that it gives, as it is written there.
+CREATE TABLE media_at (url TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (url, id)) STRICT, WITHOUT ROWID;
+-- Which posts' bodies hold a link to a path of the site whose last part is `name`.
+CREATE TABLE body_link (name TEXT NOT NULL, post_id TEXT NOT NULL, PRIMARY KEY (name, post_id)) STRICT, WITHOUT ROWID;
+CREATE INDEX body_link_of_post ON body_link (post_id);
+CREATE TABLE comment_of (post_id TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (post_id, id)) STRICT, WITHOUT ROWID;
+CREATE INDEX comment_id ON comment_of (id);
+CREATE INDEX media_id ON media_at (id);
 
 -- Results of pure, costly functions by the fingerprint of everything that went in. With rowids: large values are
 -- appended, and only the small index is written at random places.
 CREATE TABLE memo (input BLOB PRIMARY KEY, value BLOB NOT NULL) STRICT;
+
+-- What changed since the trace below was written, with how it was then (NULL: it was not there). Written in the very
+-- transaction that changes it, so that a crash can lose a page, never the knowledge that it is due.
+-- `counted` is the place that the tables of terms and tallies know of a post: JSON, NULL while that is the one before.
+CREATE TABLE dirty (
+    kind TEXT NOT NULL, id TEXT NOT NULL, before TEXT, counted TEXT, PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
+
+-- The tags of public posts as readers see them, and how many public posts each facet (`tag=tea`, `year=2026`) has.
+CREATE TABLE term (key TEXT PRIMARY KEY, name TEXT NOT NULL, slug TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE tally (facet TEXT PRIMARY KEY, posts INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE spelling (
+    key TEXT NOT NULL, name TEXT NOT NULL, posts INTEGER NOT NULL, PRIMARY KEY (key, name)
+) STRICT, WITHOUT ROWID;
+
+-- The trace: every output with what it was made from. `reads` lists the posts with a bit for each field that was read
+-- and the queries; `bundle` is the set of all other keys, which most outputs share.
+CREATE TABLE output (
+    id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, url TEXT NOT NULL, route TEXT NOT NULL, renderer TEXT NOT NULL,
+    template TEXT, params TEXT NOT NULL, phase TEXT NOT NULL, sha256 TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+    bundle INTEGER NOT NULL, reads TEXT NOT NULL, render_us INTEGER NOT NULL, failed INTEGER NOT NULL, reason TEXT
+) STRICT;
+CREATE INDEX output_bundle ON output (bundle);
+CREATE INDEX output_failed ON output (failed) WHERE failed;
+CREATE TABLE key (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, fingerprint BLOB NOT NULL) STRICT;
+CREATE TABLE bundle (id INTEGER PRIMARY KEY, keys TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE bundle_key (
+    key INTEGER NOT NULL, bundle INTEGER NOT NULL, PRIMARY KEY (key, bundle)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE query_read (
+    key INTEGER NOT NULL, output INTEGER NOT NULL, PRIMARY KEY (key, output)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE post_read (
+    post INTEGER NOT NULL, output INTEGER NOT NULL, fields INTEGER NOT NULL, PRIMARY KEY (post, output)
+) STRICT, WITHOUT ROWID;
+-- Where a change must fall to alter a query's answer: on a facet, between two moments.
+CREATE TABLE footprint (
+    facet TEXT NOT NULL, key INTEGER NOT NULL, low TEXT NOT NULL, high TEXT NOT NULL, several INTEGER NOT NULL,
+    PRIMARY KEY (facet, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX footprint_high ON footprint (facet, high);
+CREATE INDEX footprint_key ON footprint (key);

@@ -13,14 +13,20 @@ from datetime import datetime
 
 from velobuild.content.codec import decode, encode, sort_time, tag_key, timestamp
 from velobuild.content.database import transaction
-from velobuild.model.entries import Change, ChangeSet, Collection, Delta, Entry, Post
+from velobuild.content.dirty import mark
+from velobuild.model.entries import Change, ChangeSet, Collection, Comment, Delta, Entry, Media, Post
 from velobuild.model.keys import fingerprint
 
 STAGE = "INSERT OR REPLACE INTO staged (collection, id, version, value) VALUES (?, ?, ?, ?)"
 FORGET_STAGED = "DELETE FROM staged WHERE collection = ? AND id = ?"
 COMMITTED = "SELECT id, version, fingerprint FROM entry WHERE collection = ? ORDER BY id"
 PUT_ENTRY = "INSERT OR REPLACE INTO entry (collection, id, version, fingerprint, value) VALUES (?, ?, ?, ?, ?)"
-PUT_POST = "INSERT OR REPLACE INTO post (id, slug, title, status, sort_at, author_id) VALUES (?, ?, ?, ?, ?, ?)"
+# Not INSERT OR REPLACE, which would give the post another number.
+PUT_POST = (
+    "INSERT INTO post (id, slug, title, status, sort_at, author_id, cover) VALUES (?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (id) DO UPDATE SET slug = excluded.slug, title = excluded.title, status = excluded.status, "
+    "sort_at = excluded.sort_at, author_id = excluded.author_id, cover = excluded.cover"
+)
 PUT_BODY = "INSERT OR REPLACE INTO body (post_id, format, body, input) VALUES (?, ?, ?, ?)"
 # Of a post's own spellings of one tag the first counts.
 PUT_TAG = "INSERT OR IGNORE INTO tag (tag, sort_at, post_id, name) VALUES (?, ?, ?, ?)"
@@ -174,19 +180,33 @@ class Store:
         return self.connection.execute(query, (delta.collection, id)).fetchone() is not None
 
     def _put(self, kind: Collection, entry: Entry, version: str, stamp: bytes) -> None:
+        mark(self.connection, kind, entry.id)
         if not isinstance(entry, Post):
             self.connection.execute(PUT_ENTRY, (kind, entry.id, version, stamp, encode(entry)))
+            self._index(entry)
             return
         values = json.loads(encode(entry))
         body = values.pop("body")
         at = sort_time(entry)
         self.connection.execute(PUT_ENTRY, (kind, entry.id, version, stamp, json.dumps(values, ensure_ascii=False)))
         self.connection.execute(PUT_BODY, (entry.id, entry.body_format, body, fingerprint([entry.body_format, body])))
-        self.connection.execute(PUT_POST, (entry.id, entry.slug, entry.title, entry.status, at, entry.author_id))
+        place = (entry.id, entry.slug, entry.title, entry.status, at, entry.author_id, entry.cover_media_id)
+        self.connection.execute(PUT_POST, place)
         self.connection.execute("DELETE FROM tag WHERE post_id = ?", (entry.id,))
         self.connection.executemany(PUT_TAG, [(tag_key(tag), at, entry.id, tag) for tag in entry.tags])
 
+    def _index(self, entry: Entry) -> None:
+        """Note by what else a media record or a comment is looked for."""
+        if isinstance(entry, Media):
+            self.connection.execute("DELETE FROM media_at WHERE id = ?", (entry.id,))
+            self.connection.execute("INSERT OR IGNORE INTO media_at (url, id) VALUES (?, ?)", (entry.url, entry.id))
+        elif isinstance(entry, Comment):
+            self.connection.execute("DELETE FROM comment_of WHERE id = ?", (entry.id,))
+            row = (entry.post_id, entry.id)
+            self.connection.execute("INSERT OR IGNORE INTO comment_of (post_id, id) VALUES (?, ?)", row)
+
     def _delete(self, kind: Collection, id: str) -> Change:
+        mark(self.connection, kind, id)
         query = "SELECT fingerprint FROM entry WHERE collection = ? AND id = ?"
         before = self.connection.execute(query, (kind, id)).fetchone()
         self.connection.execute("DELETE FROM entry WHERE collection = ? AND id = ?", (kind, id))
@@ -199,8 +219,12 @@ class Store:
                 ("tag", "post_id"),
                 ("media_use", "post_id"),
                 ("body_use", "post_id"),
+                ("body_link", "post_id"),
             ):
                 self.connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (id,))  # noqa: S608 - our own names
+        for table, of in (("media_at", Collection.MEDIA), ("comment_of", Collection.COMMENTS)):
+            if kind is of:
+                self.connection.execute(f"DELETE FROM {table} WHERE id = ?", (id,))  # noqa: S608 - our own names
         return Change(kind, id, None if before is None else before[0], None)
 
 

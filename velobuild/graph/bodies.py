@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from velobuild.content.database import Connection, transaction
 from velobuild.content.memo import Memo, memo_key
 from velobuild.errors import ContentProblem, Diagnostic
 from velobuild.graph.site import Site
 from velobuild.markup.prepare import MarkupOptions, Prepared, decode, encode, prepare, recipe
+from velobuild.markup.urls import origin
 from velobuild.model.entries import BodyFormat, Page
 from velobuild.model.keys import fingerprint
 
@@ -27,12 +29,14 @@ FILE_ENDINGS = frozenset(["png", "jpg", "jpeg", "gif", "webp", "avif", "mp4", "m
 
 @dataclass(frozen=True, slots=True)
 class PreparedBody:
-    """One body's result, ready for the memo: `key` is its row, `media` the addresses of the files it uses."""
+    """One body's result, ready for the memo: `key` is its row, `media` the addresses of the files it uses,
+    `links` the last parts of the paths on the site that it links to."""
 
     post_id: str
     key: bytes
     encoded: bytes
     media: tuple[str, ...]
+    links: tuple[str, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
 
 
@@ -46,6 +50,25 @@ def media_of(prepared: Prepared) -> tuple[str, ...]:
     """The addresses of files in a body, each once, in their order."""
     urls = (ref.url.partition("#")[0] for ref in prepared.refs if ref.kind != "link" or _is_file(ref.url))
     return tuple(dict.fromkeys(url for url in urls if "//" in url))
+
+
+def links_of(prepared: Prepared, site: Site) -> tuple[str, ...]:
+    """By which names a body's links may lead to pages of the site, sorted."""
+    found = set()
+    for ref in prepared.refs:
+        if ref.kind == "link" and not ref.url.startswith(("#", "mailto:", "tel:")):
+            try:
+                parts = urlsplit(ref.url)
+            except ValueError:
+                continue
+            if not parts.netloc or origin(ref.url) in site.own_origins:
+                found.add(link_name(parts.path))
+    return tuple(sorted(found - {""}))
+
+
+def link_name(path: str) -> str:
+    """The last part of a path, percent-decoded, in NFC: `/blog/caf%C3%A9/` → `café`."""
+    return unicodedata.normalize("NFC", unquote(path)).rstrip("/").rpartition("/")[2]
 
 
 def _is_file(url: str) -> bool:
@@ -64,6 +87,7 @@ def prepare_body(connection: Connection, site: Site, post_id: str) -> PreparedBo
         memo_key(recipe_of(site.post_markup), input),
         encode(prepared),
         media_of(prepared),
+        links_of(prepared, site),
         tuple(replace(warning, where=where) for warning in prepared.warnings),
     )
 
@@ -78,7 +102,7 @@ def prepare_page(page: Page, site: Site) -> PreparedBody:
     where = f"page {page.path}"
     prepared = prepare(page.body, page.body_format, site.page_markup)
     found = tuple(replace(warning, where=where) for warning in prepared.warnings)
-    return PreparedBody(page.id, page_key(page, site), encode(prepared), media_of(prepared), found)
+    return PreparedBody(page.id, page_key(page, site), encode(prepared), media_of(prepared), warnings=found)
 
 
 def warnings_of(connection: Connection, keys: Mapping[str, bytes]) -> list[Diagnostic]:
@@ -136,9 +160,10 @@ def unprepared(connection: Connection, site: Site) -> tuple[list[str], Mapping[s
     remember(
         connection,
         [
-            PreparedBody(post_id, key, kept, media_of(decode(kept)))
+            PreparedBody(post_id, key, kept, media_of(prepared), links_of(prepared, site))
             for post_id, key in known
             if (kept := memo.get(key)) is not None
+            for prepared in (decode(kept),)
         ],
     )
     return missing, keys
@@ -157,6 +182,11 @@ def remember(connection: Connection, bodies: Iterable[PreparedBody]) -> None:
         connection.executemany(
             "INSERT INTO media_use (post_id, url) VALUES (?, ?)",
             [(row.post_id, url) for row in rows for url in row.media],
+        )
+        connection.executemany("DELETE FROM body_link WHERE post_id = ?", [(row.post_id,) for row in rows])
+        connection.executemany(
+            "INSERT INTO body_link (name, post_id) VALUES (?, ?)",
+            [(name, row.post_id) for row in rows for name in row.links],
         )
         connection.executemany(
             "INSERT OR REPLACE INTO body_use (post_id, prepared) VALUES (?, ?)",

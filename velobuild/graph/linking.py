@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Protocol
@@ -14,7 +13,7 @@ from velobuild.content.database import Connection
 from velobuild.errors import Diagnostic
 from velobuild.graph.site import Site
 from velobuild.markup.prepare import Ref, Resolved, body_id
-from velobuild.markup.urls import absolute, origin
+from velobuild.markup.urls import origin
 from velobuild.model.entries import Media
 
 LINKS_KEPT = 5_000
@@ -34,9 +33,13 @@ POST_FOLDERS = frozenset({"blog", "post", "posts", "p", "article", "articles"})
 class Known(Protocol):
     """What links can lead to besides posts."""
 
+    def media_at(self, url: str) -> Media | None:
+        """The CMS's media record of an address."""
+        ...
+
     @property
-    def media_by_url(self) -> Mapping[str, Media]:
-        """The CMS's media records, by the address as it is written and by the full one."""
+    def media_origins(self) -> frozenset[str]:
+        """Where the CMS's media records say that files are."""
         ...
 
     @property
@@ -80,14 +83,13 @@ class Linking:
     def _fetched_origins(self) -> frozenset[str | None]:
         """Origins whose files are copied into the site, so that a missing one is a gap and not somebody else's."""
         site = self._site
-        urls = [site.cms_url, *(absolute(media.url, site.cms_url) for media in self._known.media_by_url.values())]
-        hosts = [f"https://{host}" for host in site.config.source.media_hosts]
-        return frozenset(origin(url) for url in (*urls, *hosts) if url)
+        urls = [site.cms_url, *(f"https://{host}" for host in site.config.source.media_hosts)]
+        return self._known.media_origins.union(origin(url) for url in urls if url)
 
     def _file(self, ref: Ref, where: str) -> Resolved | None:
         address, mark, fragment = ref.url.partition("#")
         asset = self._assets.get(address)
-        record = self._known.media_by_url.get(address)
+        record = self._known.media_at(address)
         alt = ref.alt or (record.alt if record else None)
         if asset is not None:
             url = self._site.url_of(f"/{asset.path}")

@@ -1,16 +1,16 @@
 """The Reader: the only door through which templates, feeds and sitemaps see content.
 
-Whatever a page asks, it asks here. Answers are kept for as long as the Reader lives, and a Reader lives for one
-revision: content never changes under it.
+Whatever a page asks, it asks here, and what it asked is noted: see `begin` and `taken`. Answers are kept for as long as
+the Reader lives, and a Reader lives for one revision: content never changes under it.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections import OrderedDict, defaultdict, deque
-from collections.abc import Iterable
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from markupsafe import Markup
@@ -21,25 +21,48 @@ from velobuild.content.codec import decode, tag_key
 from velobuild.content.database import Connection
 from velobuild.content.memo import Memo, memo_key
 from velobuild.content.query import PostQueries
+from velobuild.content.tallies import Tallies
 from velobuild.content.terms import Term, terms_of
 from velobuild.errors import ContentProblem, Diagnostic
+from velobuild.graph.answers import Answers, Where, count_key, posts_key, related_key, total_key
 from velobuild.graph.bodies import page_key, prepare_page, recipe_of
 from velobuild.graph.linking import Linking
+from velobuild.graph.posts import PostCore, PostView
 from velobuild.graph.site import Site
-from velobuild.graph.views import LinkView, LocalView, MediaView, PostView, TermView, YearView
+from velobuild.graph.views import LinkView, LocalView, MediaView, TermView, YearView
 from velobuild.markup.prepare import Prepared, Ref, Resolved, fill, prepare
 from velobuild.markup.prepare import decode as decode_prepared
-from velobuild.markup.urls import absolute
+from velobuild.markup.urls import absolute, origin
 from velobuild.model.entries import BodyFormat, Collection, Comment, Media, Page, Post, SiteSettings
 from velobuild.model.keys import Query
+from velobuild.model.reads import Answer, Reads
 
+T = TypeVar("T")
 NO_BODY = Prepared(html="")
-# A view without its body takes about 3 KB; bodies are let go much sooner.
-VIEWS_KEPT = 20_000
+# A core without its body takes about 3 KB; bodies are let go much sooner.
+CORES_KEPT = 20_000
 BODIES_KEPT = 64
-POST = "SELECT path, slug, value FROM permalink JOIN entry ON collection = ?1 AND entry.id = post_id WHERE post_id = ?2"
+POST = (
+    "SELECT path, permalink.slug, value, num FROM permalink JOIN entry ON collection = ?1 AND entry.id = post_id "
+    "JOIN post ON post.id = post_id WHERE post_id = ?2"
+)
 ENTRIES = "SELECT value FROM entry WHERE collection = ? ORDER BY id"
-BODY = "SELECT format, body, input FROM body WHERE post_id = ?"
+ENTRY = "SELECT value FROM entry WHERE collection = ? AND id = ?"
+BODY = "SELECT format, body FROM body WHERE post_id = ?"
+INPUT = "SELECT input FROM body WHERE post_id = ?"
+COMMENTS = (
+    "SELECT value FROM comment_of JOIN entry ON collection = ? AND entry.id = comment_of.id "
+    "WHERE post_id = ? ORDER BY entry.id"
+)
+# The scheme and host of each full address, told by SQLite: there may be very many addresses.
+MEDIA_ORIGINS = (
+    "SELECT DISTINCT substr(url, 1, 8 + instr(substr(url, 9) || '/', '/')) FROM media_at WHERE url GLOB 'http*'"
+)
+PLACES = (
+    "SELECT path, json_extract(value, '$.updated_at') FROM post JOIN permalink ON post_id = post.id "
+    "JOIN entry ON collection = 'posts' AND entry.id = post_id WHERE status = 'published' AND sort_at >= ?1 "
+    "AND sort_at < ?1 || 'A' ORDER BY sort_at {0}, post_id {0} LIMIT ?2 OFFSET ?3"
+)
 
 
 class Reader:
@@ -47,48 +70,137 @@ class Reader:
 
     def __init__(self, connection: Connection, site: Site) -> None:
         self.site = site
+        self.answers = Answers(connection, site)
         self._connection = connection
         self._queries = PostQueries(connection, zone=site.zone)
+        self._tallies = Tallies(connection)
         self._assets = AssetTable(connection)
         self._memo = Memo(connection)
         self._recipe = recipe_of(site.post_markup)
-        self._views: OrderedDict[str, PostView | None] = OrderedDict()
-        self._opened: deque[PostView] = deque()
+        self._cores: OrderedDict[str, PostCore | None] = OrderedDict()
+        self._opened: deque[PostCore] = deque()
+        self._known: dict[str, Any] = {}
+        self._noted: dict[str, Answer] = {}
+        self._views: list[PostView] | None = None
+        self._asked: dict[str, None] = {}
+        self._keys: set[str] = set()
         self.warnings: list[Diagnostic] = []
         """Findings about content, such as links that lead nowhere. The caller takes them away."""
         self._linking = Linking(connection, site, self, self.warnings)
+
+    # What is read.
+
+    def begin(self) -> None:
+        """From here on, note what is read."""
+        self._views, self._asked, self._keys = [], {}, set()
+
+    def taken(self) -> Reads:
+        """All that was read since `begin`."""
+        fields: dict[int, int] = {}
+        for view in self._views or ():
+            fields[view.num] = fields.get(view.num, 0) | view.fields
+        self._views = None
+        return Reads(tuple(sorted(fields.items())), tuple(self._asked), frozenset(self._keys))
+
+    def apart(self, make: Callable[[], T]) -> tuple[T, Reads]:
+        """What `make` gives and what it read, apart from all else; that counts as read by the page too."""
+        views, asked, keys = self._views, self._asked, self._keys
+        self._views, self._asked, self._keys = [], {}, set()
+        try:
+            made = make()
+            inner = self._views
+            reads = Reads(tuple((view.num, 0) for view in inner), tuple(self._asked), frozenset(self._keys))
+        finally:
+            self._views = None if views is None else [*views, *(self._views or ())]
+            self._asked = {**asked, **self._asked}
+            self._keys |= keys
+        return made, reads
+
+    def new_answers(self) -> dict[str, Answer]:
+        """The answers to all queries that were asked since this was asked last."""
+        found, self._noted = self._noted, {}
+        return found
+
+    def saw(self, key: str) -> None:
+        """Note the reading of a key that is no query."""
+        self._keys.add(key)
+
+    def saw_all(self, keys: frozenset[str]) -> None:
+        self._keys |= keys
 
     # Posts.
 
     def post(self, id: str) -> PostView | None:
         """The public post, or None."""
-        if id in self._views:
-            self._views.move_to_end(id)
-            return self._views[id]
-        found = self._connection.execute(POST, (Collection.POSTS, id)).fetchone()
-        view = None if found is None else PostView(self, _post(found[2]), path=found[0], slug=found[1])
-        self._views[id] = view
-        if len(self._views) > VIEWS_KEPT:
-            self._views.popitem(last=False)
+        core = self.core(id)
+        if core is None:
+            return None
+        view = PostView(self, core)
+        if self._views is not None:
+            self._views.append(view)
         return view
 
-    def posts(self, query: Query) -> list[PostView]:
-        return [view for id in self._queries.ids(query) if (view := self.post(id)) is not None]
+    def core(self, id: str) -> PostCore | None:
+        """What is known of a public post, without any reading noted; None if it is not public."""
+        if id in self._cores:
+            self._cores.move_to_end(id)
+            return self._cores[id]
+        found = self._connection.execute(POST, (Collection.POSTS, id)).fetchone()
+        core = None if found is None else PostCore(self, _post(found[2]), num=found[3], path=found[0], slug=found[1])
+        self._cores[id] = core
+        if len(self._cores) > CORES_KEPT:
+            self._cores.popitem(last=False)
+        return core
 
-    def one(self, query: Query) -> PostView | None:
-        return next(iter(self.posts(query)), None)
+    def posts(self, query: Query) -> list[PostView]:
+        return [view for id in self.ids(query) if (view := self.post(id)) is not None]
 
     def ids(self, query: Query) -> tuple[str, ...]:
-        return self._queries.ids(query)
+        key = posts_key(query)
+        self._asked[key] = None
+        if key not in self._known:
+            self._known[key] = ids = self.answers.ids(query)
+            self._noted[key] = self.answers.posts_answer(query, ids)
+        found: tuple[str, ...] = self._known[key]
+        return found
 
     def count(self, query: Query) -> int:
-        return self._queries.count(query)
+        key = count_key(query)
+        self._asked[key] = None
+        if key not in self._known:
+            self._known[key] = count = self.answers.count(query)
+            self._noted[key] = self.answers.count_answer(query, count)
+        return int(self._known[key])
 
-    def related(self, post: Post, limit: int) -> list[PostView]:
+    def page_total(self, where: Where, size: int) -> int:
+        """How many pages the list of these posts has, with `size` posts a page."""
+        key = total_key(where, size)
+        self._asked[key] = None
+        if key not in self._known:
+            self._known[key] = total = self.answers.total(where, size)
+            self._noted[key] = self.answers.count_answer(Query(where=where), total)
+        return int(self._known[key])
+
+    def related(self, post_id: str, limit: int) -> list[PostView]:
         """Of the newest posts of each tag, those that share the most tags."""
-        tags = sorted({tag_key(name) for name in post.tags} - self._excluded)
-        found = map(self.post, self._queries.sharing(post.id, tags, limit))
-        return [view for view in found if view is not None]
+        key = related_key(post_id, limit)
+        self._asked[key] = None
+        if key not in self._known:
+            self._known[key] = ids = self.answers.related(post_id, limit)
+            self._noted[key] = self.answers.related_answer(post_id, ids)
+        return [view for id in self._known[key] if (view := self.post(id)) is not None]
+
+    def places(self, month: str = "", *, limit: int = -1, offset: int = 0) -> list[tuple[str, str]]:
+        """(path, last change as a timestamp) of the posts of a month (`2026-05`, UTC), the oldest first; of all posts
+        the newest first."""
+        self._keys.add(f"places:{month}")
+        sql = PLACES.format("ASC" if month else "DESC")
+        return list(self._connection.execute(sql, (month, limit, offset)))
+
+    def months(self) -> list[tuple[str, int]]:
+        """(month, posts), the oldest first."""
+        self._keys.add("months")
+        return self._tallies.months()
 
     @staticmethod
     def place_of(post: Post) -> str:
@@ -104,21 +216,22 @@ class Reader:
 
     # Bodies.
 
-    def body_of(self, view: PostView) -> Prepared:
-        """The view's prepared body. Of the views that asked, only the last few keep theirs."""
-        self._opened.append(view)
+    def body_of(self, core: PostCore) -> Prepared:
+        """The post's prepared body. Of the posts that asked, only the last few keep theirs."""
+        self._opened.append(core)
         if len(self._opened) > BODIES_KEPT:
             self._opened.popleft().forget_body()
-        return self.prepared_post(view.id)
+        return self.prepared_post(core.id)
 
     def prepared_post(self, id: str) -> Prepared:
         """The body, clean and with slots for its addresses: from the memo, else made now."""
         if id in self.site.unshown:
             return NO_BODY
-        format, body, input = self._connection.execute(BODY, (id,)).fetchone()
+        (input,) = self._connection.execute(INPUT, (id,)).fetchone()
         kept = self._memo.get(memo_key(self._recipe, input))
         if kept is not None:
             return decode_prepared(kept)
+        format, body = self._connection.execute(BODY, (id,)).fetchone()
         return prepare(body, BodyFormat(format), self.site.post_markup)
 
     def prepared_page(self, page: Page) -> Prepared:
@@ -143,10 +256,15 @@ class Reader:
         """The published copy of a picture in the CMS, or None."""
         if not url:
             return None
+        self._keys.add(f"media:{url}")
+        return self.published_picture(url)
+
+    def published_picture(self, url: str) -> MediaView | None:
+        """The same, without any reading noted."""
         asset = self._assets.get(self.media_address(url))
         if asset is None:
             return None
-        record = self.media_by_url.get(url)
+        record = self.media_at(url)
         return MediaView(
             self.site.url_of(f"/{asset.path}"), asset.width_px, asset.height_px, record.alt if record else None
         )
@@ -158,8 +276,8 @@ class Reader:
     def cover_of(self, post: Post) -> MediaView | None:
         if post.cover_media_id is None:
             return None
-        record = self._media_by_id.get(post.cover_media_id)
-        return None if record is None else self.picture_at(record.url)
+        record = self.media_record(post.cover_media_id)
+        return None if record is None else self.published_picture(record.url)
 
     def first_picture(self, prepared: Prepared) -> MediaView | None:
         for ref in prepared.refs:
@@ -170,13 +288,51 @@ class Reader:
                     return MediaView(url, asset.width_px, asset.height_px, ref.alt)
         return None
 
-    @property
+    @cached_property
     def media(self) -> list[Media]:
         """The CMS's media records, by id."""
-        return list(self._media_by_id.values())
+        return [entry for entry in self._all(Collection.MEDIA) if isinstance(entry, Media)]
 
     def media_record(self, id: str) -> Media | None:
-        return self._media_by_id.get(id)
+        found: Media | None = self._entry(Collection.MEDIA, id)
+        return found
+
+    def media_at(self, url: str) -> Media | None:
+        """The record of an address, as it is written there or in full."""
+        found = self.media_ids_at(url)
+        return self.media_record(found[-1]) if found else None
+
+    def media_ids_at(self, url: str) -> list[str]:
+        """The ids of all records of an address, sorted."""
+        ways = [url]
+        host = self._cms_origin
+        if host and url.startswith(f"{host}/"):
+            ways.append(url.removeprefix(host))
+        ways += self._odd_addresses.get(url, ())
+        marks = ", ".join("?" * len(ways))
+        sql = f"SELECT DISTINCT id FROM media_at WHERE url IN ({marks}) ORDER BY id"  # noqa: S608 - question marks alone
+        return [id for (id,) in self._connection.execute(sql, ways)]
+
+    @cached_property
+    def _cms_origin(self) -> str | None:
+        return origin(self.site.cms_url) if self.site.cms_url else None
+
+    @cached_property
+    def _odd_addresses(self) -> dict[str, list[str]]:
+        """Full address → ways in which records write it that are neither full nor begin at the host's root."""
+        rows = self._connection.execute(
+            "SELECT DISTINCT url FROM media_at WHERE url NOT GLOB 'http*' AND url NOT GLOB '/[^/]*'"
+        )
+        found: dict[str, list[str]] = {}
+        for (url,) in rows:
+            found.setdefault(self.media_address(url), []).append(url)
+        return found
+
+    @cached_property
+    def media_origins(self) -> frozenset[str]:
+        """Where the CMS's media records say that files are."""
+        rows = [url for (url,) in self._connection.execute(MEDIA_ORIGINS)]
+        return frozenset(one for url in (*rows, *self._odd_addresses) if (one := origin(url)))
 
     def covers(self) -> list[str]:
         """The media ids of public posts' covers, sorted."""
@@ -187,16 +343,6 @@ class Reader:
         )
         return [id for (id,) in found if id]
 
-    @cached_property
-    def _media_by_id(self) -> dict[str, Media]:
-        return {entry.id: entry for entry in self._all(Collection.MEDIA) if isinstance(entry, Media)}
-
-    @cached_property
-    def media_by_url(self) -> dict[str, Media]:
-        return {
-            url: media for media in self._media_by_id.values() for url in (media.url, self.media_address(media.url))
-        }
-
     # The site.
 
     @cached_property
@@ -204,9 +350,14 @@ class Reader:
         found = next(iter(self._all(Collection.SETTINGS)), None)
         return found if isinstance(found, SiteSettings) else SiteSettings()
 
+    def setting(self, name: str) -> Any:
+        """One of the CMS's own settings of the site."""
+        self._keys.add(f"setting:{name}")
+        return getattr(self.settings, name)
+
     @property
     def title(self) -> str:
-        return self.site.config.site.title or self.settings.title or "Untitled site"
+        return self.site.config.site.title or self.setting("title") or "Untitled site"
 
     @cached_property
     def taxonomy(self) -> TaxonomyConfig:
@@ -216,13 +367,33 @@ class Reader:
     def _excluded(self) -> frozenset[str]:
         return frozenset(tag_key(tag) for tag in self.site.config.source.exclude_tags)
 
-    @cached_property
+    @property
     def tags(self) -> list[TermView]:
         """Every tag that a public post carries, by name."""
-        return [
-            TermView(term.name, term.slug, self.site.url_of(self.tag_path(term.slug)), term.count, term.key)
-            for term in terms_of(self._queries.tags(), without=self._excluded)
-        ]
+        self._keys.add("terms")
+        return list(self._terms.values())
+
+    @cached_property
+    def _terms(self) -> dict[str, TermView]:
+        return {term.key: self._term_view(term) for term in self._tallies.terms()}
+
+    def _term_view(self, term: Term) -> TermView:
+        return TermView(term.name, term.slug, self.site.url_of(self.tag_path(term.slug)), term.key, self)
+
+    def term(self, key: str) -> TermView | None:
+        """The tag with this key, or None."""
+        self._keys.add(f"term:{key}")
+        return self._term(key)
+
+    def _term(self, key: str) -> TermView | None:
+        if key not in self._term_views:
+            term = self._tallies.term(key)
+            self._term_views[key] = None if term is None else self._term_view(term)
+        return self._term_views[key]
+
+    @cached_property
+    def _term_views(self) -> dict[str, TermView | None]:
+        return {}
 
     def reserved_terms(self) -> list[Term]:
         """The tags of all posts that are due, before any post has an address."""
@@ -233,23 +404,28 @@ class Reader:
 
     def tag_named(self, text: str) -> str:
         """The key of the tag with this slug, else of the one with this name."""
-        return next((term.key for term in self.tags if term.slug == text), tag_key(text))
-
-    @cached_property
-    def _tag_by_key(self) -> dict[str, TermView]:
-        return {term.key: term for term in self.tags}
+        self._keys.add(f"named:{text}")
+        return next((term.key for term in self._terms.values() if term.slug == text), tag_key(text))
 
     def tags_of(self, post: Post) -> list[TermView]:
         keys = dict.fromkeys(map(tag_key, post.tags))
-        return [self._tag_by_key[key] for key in keys if key in self._tag_by_key]
+        return [term for key in keys if (term := self._term(key)) is not None]
+
+    @property
+    def years(self) -> list[YearView]:
+        self._keys.add("years")
+        return self._years
 
     @cached_property
-    def years(self) -> list[YearView]:
+    def _years(self) -> list[YearView]:
         url_of, has_pages = self.site.url_of, bool(self.site.config.urls.year)
         return [
-            YearView(year, url_of(self.year_path(year)) if has_pages else "", count)
-            for year, count in self._queries.years()
+            YearView(year, url_of(self.year_path(year)) if has_pages else "", self) for year, _ in self._tallies.years()
         ]
+
+    def year(self, year: int) -> YearView:
+        url = self.site.url_of(self.year_path(year)) if self.site.config.urls.year else ""
+        return YearView(year, url, self)
 
     def year_path(self, year: int) -> str:
         return self.site.config.urls.year.replace("{year}", f"{year:04d}")
@@ -258,9 +434,18 @@ class Reader:
     def pages(self) -> list[Page]:
         return [entry for entry in self._all(Collection.PAGES) if isinstance(entry, Page)]
 
-    @cached_property
+    @property
     def local_pages(self) -> list[LocalView]:
+        self._keys.add("pages")
         return [LocalView(self, page) for page in self.pages]
+
+    def local_page(self, id: str) -> LocalView:
+        """The local page with this id. Raises ContentProblem if it is gone."""
+        self._keys.add(f"page:{id}")
+        page = self._entry(Collection.PAGES, id)
+        if page is None:
+            raise ContentProblem("a page vanished while the site was built", code="VB3001", where=f"page {id}")
+        return LocalView(self, page)
 
     def page_url(self, page: Page) -> str:
         return self.site.url_of(path_of(page))
@@ -280,22 +465,21 @@ class Reader:
         config = self.site.config
         paths = ["/", config.urls.archive, self.taxonomy.index, "/404.html", "/sitemap.xml", "/robots.txt"]
         paths += [path_of(page) for page in self.pages]
-        paths += [self.year_path(year.year) for year in self.years]
-        paths += [self.tag_path(term.slug) for term in self.tags]
+        paths += [self.year_path(year.year) for year in self._years]
+        paths += [self.tag_path(term.slug) for term in self._terms.values()]
         paths += [plain_path(redirect.source) for redirect in config.redirects]
         paths += ["/feed.xml"] * config.feeds.rss + ["/atom.xml"] * config.feeds.atom
         return frozenset(filter(None, paths))
 
-    @cached_property
-    def _comments(self) -> dict[str, list[Comment]]:
-        found: dict[str, list[Comment]] = defaultdict(list)
-        for entry in self._all(Collection.COMMENTS):
-            if isinstance(entry, Comment):
-                found[entry.post_id].append(entry)
-        return found
-
     def comments_of(self, post_id: str) -> list[Comment]:
-        return sorted(self._comments.get(post_id, ()), key=lambda one: (one.created_at, one.id))
+        """Approved comments, the oldest first."""
+        rows = self._connection.execute(COMMENTS, (Collection.COMMENTS, post_id))
+        found: list[Any] = [decode(Collection.COMMENTS, text) for (text,) in rows]
+        return sorted(found, key=lambda one: (one.created_at, one.id))
+
+    def _entry(self, collection: Collection, id: str) -> Any:
+        row = self._connection.execute(ENTRY, (collection, id)).fetchone()
+        return None if row is None else decode(collection, row[0])
 
     def _all(self, collection: Collection) -> Iterable[Any]:
         return [decode(collection, text) for (text,) in self._connection.execute(ENTRIES, (collection,))]

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from velobuild.content.places import SITE, Places, Reserved, file_of
 from velobuild.errors import ContentProblem
+from velobuild.graph.answers import Where
 from velobuild.graph.reader import Reader, path_of, plain_path
-from velobuild.graph.views import Pager
+from velobuild.graph.views import TermView
 from velobuild.model.keys import Query
 from velobuild.model.outputs import Target
 
@@ -21,6 +24,9 @@ FILES = ("index.html", "404.html", "feed.xml", "atom.xml", "sitemap.xml", "robot
 NAMES = frozenset({"index", "404", "assets", "media", "feeds", ".well-known", "_headers", "_redirects"})
 # Addresses that are asked of every site: a post must not answer, whatever its pattern.
 NAMES |= frozenset({*FILES, "rss.xml", "favicon.ico", "page"})
+# The protocol allows 50,000 addresses and 50 MB a file; an edit should cost far less than that.
+SITEMAP_POSTS_MAX = 1_000
+SHARD_POSTS_MAX = 10_000
 
 
 def reserved(reader: Reader) -> Reserved:
@@ -53,38 +59,11 @@ def expand(reader: Reader, former: Sequence[tuple[str, str]] = ()) -> list[Targe
     A file of the site's own `static` folder wins over a list, feed, robots.txt or 404.html of the same name. Raises
     ContentProblem VB3004 if a local page stands in the way of another, or of such a file.
     """
-    config = reader.site.config
-    ids = reader.ids(Query())
     paths = reader.paths
-    targets = [_page(reader, "post", paths[id], {"id": id}, "post.html") for id in ids]
-    targets += _list(reader, "home", "/", ids, config.pagination.size, {}, ("home.html", "list.html"))
-    tags = reader.taxonomy
-    for term in reader.tags:
-        path = reader.tag_path(term.slug)
-        term_ids = reader.ids(Query(where=(("tag", term.key),)))
-        targets += _list(reader, "tag", path, term_ids, tags.paginate, {"tag": term.key}, ("tag.html", "tag.html"))
-        if tags.feed and config.feeds.rss:
-            feed = f"{_folder(path)}/feed.xml"
-            targets.append(_target(reader, "feed", feed, "rss", {"tag": term.key}))
-    if tags.index:
-        targets.append(_page(reader, "tags", tags.index, {}, "tags.html"))
-    if config.urls.archive:
-        targets.append(_page(reader, "archive", config.urls.archive, {}, "archive.html"))
-    if config.urls.year:
-        for year in reader.years:
-            path = reader.year_path(year.year)
-            year_ids = reader.ids(Query(where=(("year", str(year.year)),)))
-            params = {"year": year.year}
-            targets += _list(reader, "year", path, year_ids, config.pagination.size, params, ("year.html", "year.html"))
-    targets.append(_page(reader, "404", "/404.html", {}, "404.html"))
-    if config.feeds.rss:
-        targets.append(_target(reader, "feed", "/feed.xml", "rss", {}))
-    if config.feeds.atom:
-        targets.append(_target(reader, "feed", "/atom.xml", "atom", {}))
-    if config.seo.sitemap:
-        targets.append(_target(reader, "sitemap", "/sitemap.xml", "sitemap", {}))
-    if config.seo.robots:
-        targets.append(_target(reader, "robots", "/robots.txt", "robots", {}))
+    targets = [post_target(reader, id, paths[id]) for id in reader.ids(Query())]
+    for place in lists(reader):
+        targets += list_targets(reader, place)
+    targets += fixed_targets(reader)
     own = own_files(reader)
     targets = [target for target in targets if target.route == "post" or target.path not in own]
     taken = Places()
@@ -96,34 +75,116 @@ def expand(reader: Reader, former: Sequence[tuple[str, str]] = ()) -> list[Targe
     return targets + list(_redirects(reader, former, taken))
 
 
-def _list(
-    reader: Reader,
-    route: str,
-    path: str,
-    ids: Sequence[str],
-    size: int,
-    params: Mapping[str, object],
-    templates: tuple[str, str],
-) -> Iterator[Target]:
-    """A list's pages, the newest first. `ids` are the newest first."""
-    total = max(1, len(ids) // size)
-    newest = len(ids) - (total - 1) * size
-    urls = {number: _page_path(reader, path, number, total) for number in range(1, total + 1)}
-    site = reader.site
+def post_target(reader: Reader, id: str, path: str) -> Target:
+    return _page(reader, "post", path, {"id": id}, "post.html")
+
+
+@dataclass(frozen=True, slots=True)
+class ListPlace:
+    """A list of posts that is cut into pages: the whole site's, a tag's, or a year's. `facet` counts its posts."""
+
+    route: str
+    path: str
+    where: Where
+    size: int
+    facet: str
+
+
+def lists(reader: Reader) -> Iterator[ListPlace]:
+    """Every list of the site, in a fixed order."""
+    yield home_list(reader)
+    for term in reader.tags:
+        yield tag_list(reader, term)
+    if reader.site.config.urls.year:
+        for year in reader.years:
+            yield year_list(reader, year.year)
+
+
+def home_list(reader: Reader) -> ListPlace:
+    return ListPlace("home", "/", (), reader.site.config.pagination.size, "post")
+
+
+def tag_list(reader: Reader, term: TermView) -> ListPlace:
+    path = reader.tag_path(term.slug)
+    return ListPlace("tag", path, (("tag", term.key),), reader.taxonomy.paginate, f"tag={term.key}")
+
+
+def year_list(reader: Reader, year: int) -> ListPlace:
+    size = reader.site.config.pagination.size
+    return ListPlace("year", reader.year_path(year), (("year", str(year)),), size, f"year={year}")
+
+
+def list_targets(reader: Reader, place: ListPlace) -> Iterator[Target]:
+    """A list's pages, the newest first, and its feed."""
+    count = reader.answers.count(Query(where=place.where))
+    total = max(1, count // place.size)
+    params: dict[str, object] = dict(place.where)
     for number in range(total, 0, -1):
-        pager = Pager(
-            number=number,
-            total=total,
-            newer_url=site.url_of(urls[number + 1]) if number < total else None,
-            older_url=site.url_of(urls[number - 1]) if number > 1 else None,
-            newest_url=site.url_of(urls[total]),
-            oldest_url=site.url_of(urls[1]),
-        )
-        start = 0 if number == total else newest + (total - 1 - number) * size
-        shown = tuple(ids[start : newest if number == total else start + size])
-        template = templates[0] if number == total else templates[1]
-        kind = route if number == total or route != "home" else "list"
-        yield _page(reader, kind, urls[number], {**params, "ids": shown, "pager": pager}, template)
+        yield _list_page(reader, place, params, number, total)
+    if place.route == "tag" and reader.taxonomy.feed and reader.site.config.feeds.rss:
+        yield _target(reader, "feed", f"{_folder(place.path)}/feed.xml", "rss", params)
+
+
+def _list_page(reader: Reader, place: ListPlace, params: dict[str, object], number: int, total: int) -> Target:
+    url_of = reader.site.url_of
+    newest = number == total
+    window: dict[str, object] = {
+        "number": number,
+        "start": (number - 1) * place.size,
+        # The newest page takes what is left: from one to nearly two pages' worth.
+        "limit": None if newest else place.size,
+        "size": place.size,
+        "newer_url": None if newest else url_of(_page_path(reader, place.path, number + 1, total)),
+        "older_url": url_of(_page_path(reader, place.path, number - 1, total)) if number > 1 else None,
+        "newest_url": url_of(place.path),
+        "oldest_url": url_of(_page_path(reader, place.path, 1, total)),
+    }
+    route = "list" if place.route == "home" and not newest else place.route
+    template = "list.html" if route == "list" else f"{place.route}.html"
+    return _page(reader, route, _page_path(reader, place.path, number, total), {**params, **window}, template)
+
+
+def fixed_targets(reader: Reader) -> list[Target]:
+    """The outputs that every site has one of."""
+    config = reader.site.config
+    targets: list[Target] = []
+    if reader.taxonomy.index:
+        targets.append(_page(reader, "tags", reader.taxonomy.index, {}, "tags.html"))
+    if config.urls.archive:
+        targets.append(_page(reader, "archive", config.urls.archive, {}, "archive.html"))
+    targets.append(_page(reader, "404", "/404.html", {}, "404.html"))
+    if config.feeds.rss:
+        targets.append(_target(reader, "feed", "/feed.xml", "rss", {}))
+    if config.feeds.atom:
+        targets.append(_target(reader, "feed", "/atom.xml", "atom", {}))
+    if config.seo.sitemap:
+        targets += sitemap_targets(reader)
+    if config.seo.robots:
+        targets.append(_target(reader, "robots", "/robots.txt", "robots", {}))
+    return targets
+
+
+def sitemap_targets(reader: Reader) -> list[Target]:
+    """One sitemap; where it would be long, an index of one for each month, so that an edit costs one month's."""
+    if reader.answers.count(Query()) <= SITEMAP_POSTS_MAX:
+        return [_target(reader, "sitemap", "/sitemap.xml", "sitemap", {})]
+    shards: list[dict[str, object]] = [{}]
+    for month, posts in reader.months():
+        for start in range(0, posts, SHARD_POSTS_MAX):
+            shards.append({"month": month, "start": start, "limit": SHARD_POSTS_MAX})
+    names = [shard_name(shard) for shard in shards]
+    index = _target(reader, "sitemap", "/sitemap.xml", "sitemap-index", {"files": names})
+    parts = [
+        _target(reader, "sitemap", f"/{name}", "sitemap-part", shard) for name, shard in zip(names, shards, strict=True)
+    ]
+    return [index, *parts]
+
+
+def shard_name(shard: Mapping[str, Any]) -> str:
+    if "month" not in shard:
+        return "sitemap-pages.xml"
+    part = shard["start"] // SHARD_POSTS_MAX
+    return f"sitemap-{shard['month']}{f'-{part + 1}' if part else ''}.xml"
 
 
 def _page_path(reader: Reader, path: str, number: int, total: int) -> str:
@@ -141,8 +202,8 @@ def _folder(path: str) -> str:
 
 def _local_pages(reader: Reader, taken: Places) -> Iterator[Target]:
     """The owner's own pages. Raises ContentProblem VB3004 if one would replace a page that velobuild makes."""
-    for number, page in enumerate(reader.pages):
-        target = _page(reader, "page", path_of(page), {"page": number}, page.template or "page.html")
+    for page in reader.pages:
+        target = _page(reader, "page", path_of(page), {"id": page.id}, page.template or "page.html")
         rival = taken.rival(target.path)
         if rival is not None:
             raise ContentProblem(

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from markupsafe import Markup
 
-from velobuild.content.codec import published_at
-from velobuild.markup.prepare import Heading, prepare_comment
-from velobuild.model.entries import Page, Post
+from velobuild.markup.prepare import Heading
+from velobuild.model.entries import Page
 from velobuild.model.keys import Query
 
 if TYPE_CHECKING:
+    from velobuild.graph.posts import PostView
     from velobuild.graph.reader import Reader
-
-WORDS_PER_MINUTE = 220
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +31,30 @@ class MediaView:
 
 @dataclass(frozen=True, slots=True)
 class TermView:
-    """A tag: its name as most posts spell it, and how many posts carry it."""
+    """A tag: its name as most posts spell it. `count` asks how many posts carry it."""
 
     name: str
     slug: str
     url: str
-    count: int
     key: str
+    _reader: Reader = field(repr=False, compare=False)
+
+    @property
+    def count(self) -> int:
+        return self._reader.count(Query(where=(("tag", self.key),)))
 
 
 @dataclass(frozen=True, slots=True)
 class YearView:
-    """A year in which posts were published. `url` is "" where years have no pages."""
+    """A year in which posts were published. `url` is "" where years have no pages; `count` asks how many posts."""
 
     year: int
     url: str
-    count: int
+    _reader: Reader = field(repr=False, compare=False)
+
+    @property
+    def count(self) -> int:
+        return self._reader.count(Query(where=(("year", str(self.year)),)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,147 +76,23 @@ class CommentView:
 
 @dataclass(frozen=True, slots=True)
 class Pager:
-    """One page of a list. Pages are numbered from the oldest, so that a new post changes the newest page alone."""
+    """One page of a list. Pages are numbered from the oldest, so that a new post changes the newest page alone.
+
+    `total` asks how long the list is: a page that shows it is rendered again whenever the list gets a page.
+    """
 
     number: int
-    total: int
     newer_url: str | None
     older_url: str | None
     newest_url: str
     oldest_url: str
-
-
-class PostView:
-    """A public post. Compared by id."""
-
-    def __init__(self, reader: Reader, post: Post, *, path: str, slug: str) -> None:
-        self._reader = reader
-        self._post = post
-        self._path = path
-        self.id = post.id
-        self.title = post.title
-        self.slug = slug
-
-    def __repr__(self) -> str:
-        # A template that prints a post by mistake must not print where it lies in memory: no two builds would agree.
-        return f"<post {self.id}>"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, PostView) and other.id == self.id
-
-    def __hash__(self) -> int:
-        return hash(self.id)
-
-    @cached_property
-    def url(self) -> str:
-        return self._reader.site.url_of(self._path)
-
-    @cached_property
-    def canonical(self) -> str:
-        return self._reader.site.absolute(self.url)
-
-    @cached_property
-    def published(self) -> datetime | None:
-        at = published_at(self._post)
-        return None if at is None else at.astimezone(self._reader.site.zone)
-
-    @cached_property
-    def updated(self) -> datetime:
-        return self._post.updated_at.astimezone(self._reader.site.zone)
-
-    @cached_property
-    def tags(self) -> list[TermView]:
-        return self._reader.tags_of(self._post)
-
-    @cached_property
-    def _prepared(self) -> Any:
-        return self._reader.body_of(self)
-
-    def forget_body(self) -> None:
-        """Let go of what is large; it is read again if anybody asks for it again."""
-        for name in ("_prepared", "content", "absolute_content"):
-            self.__dict__.pop(name, None)
-
-    @cached_property
-    def excerpt(self) -> str:
-        """The CMS's own, else the beginning of the body."""
-        return self._post.excerpt or str(self._prepared.text)
-
-    @cached_property
-    def content(self) -> Markup:
-        return self._reader.filled(self._prepared, where=self._reader.place_of(self._post))
-
-    @cached_property
-    def absolute_content(self) -> str:
-        """The body with full URLs, for feeds."""
-        return str(self._reader.filled(self._prepared, where=self._reader.place_of(self._post), absolute=True))
+    _reader: Reader = field(repr=False, compare=False)
+    _where: tuple[tuple[Any, str], ...] = field(repr=False, default=())
+    _size: int = field(repr=False, default=1)
 
     @property
-    def toc(self) -> Sequence[Heading]:
-        toc: Sequence[Heading] = self._prepared.toc
-        return toc
-
-    @property
-    def words(self) -> int:
-        return int(self._prepared.words)
-
-    @property
-    def reading_minutes(self) -> int:
-        return max(1, math.ceil(self.words / WORDS_PER_MINUTE))
-
-    @cached_property
-    def cover(self) -> MediaView | None:
-        return self._reader.cover_of(self._post)
-
-    @cached_property
-    def image(self) -> MediaView | None:
-        """The cover, else the body's first picture."""
-        return self.cover or self._reader.first_picture(self._prepared)
-
-    @cached_property
-    def previous(self) -> PostView | None:
-        """The next older post."""
-        return self._reader.one(Query(after_id=self.id, limit=1))
-
-    @cached_property
-    def next(self) -> PostView | None:
-        """The next newer post."""
-        return self._reader.one(Query(before_id=self.id, limit=1))
-
-    def related(self, limit: int) -> list[PostView]:
-        """Other posts that share the most tags with this one; the newer first among equals."""
-        return self._reader.related(self._post, limit)
-
-    @cached_property
-    def comments(self) -> list[CommentView]:
-        """Approved comments, the oldest first."""
-        zone = self._reader.site.zone
-        return [
-            CommentView(one.author_name, one.created_at.astimezone(zone), _sanitized(one.body))
-            for one in self._reader.comments_of(self.id)
-        ]
-
-    @property
-    def author(self) -> str | None:
-        """The author's name where the CMS gives one."""
-        return self._reader.author_of(self._post)
-
-    @property
-    def seo_title(self) -> str | None:
-        return self._post.seo_title
-
-    @property
-    def seo_description(self) -> str | None:
-        return self._post.seo_description
-
-    @property
-    def extra(self) -> Mapping[str, Any]:
-        """Every field of the CMS that has no name here."""
-        return self._post.extra
-
-
-def _sanitized(comment: str) -> Markup:
-    return Markup(prepare_comment(comment))  # noqa: S704 - what prepare_comment gives is clean
+    def total(self) -> int:
+        return self._reader.page_total(self._where, self._size)
 
 
 class LocalView:
@@ -220,6 +101,7 @@ class LocalView:
     def __init__(self, reader: Reader, page: Page) -> None:
         self._reader = reader
         self._page = page
+        self.id = page.id
         self.title = page.title
         self.description = page.description
         self.url = reader.page_url(page)
@@ -304,7 +186,7 @@ class SiteView:
 
     @property
     def description(self) -> str | None:
-        return self._reader.site.config.site.description or self._reader.settings.description
+        return self._reader.site.config.site.description or self._reader.setting("description")
 
     @property
     def author(self) -> str | None:
@@ -312,15 +194,15 @@ class SiteView:
 
     @property
     def logo(self) -> MediaView | None:
-        return self._reader.picture_at(self._reader.settings.logo_url)
+        return self._reader.picture_at(self._reader.setting("logo_url"))
 
     @property
     def favicon(self) -> MediaView | None:
-        return self._reader.picture_at(self._reader.settings.favicon_url)
+        return self._reader.picture_at(self._reader.setting("favicon_url"))
 
     @property
     def comments_enabled(self) -> bool:
-        return self._reader.settings.comments_enabled
+        return bool(self._reader.setting("comments_enabled"))
 
     @property
     def menu(self) -> list[LinkView]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from velobuild import __version__
-from velobuild.config.schema import Config, Loaded
+from velobuild.config.schema import Loaded
 from velobuild.content.assets import AssetTable
 from velobuild.content.database import Connection
 from velobuild.content.memo import Memo
@@ -25,10 +24,11 @@ from velobuild.model.outputs import BuildReport, OutputKind, Published, SyncRepo
 from velobuild.model.ports import Clock, Progress, Warn, utc_now
 from velobuild.pipeline.fetching import fetch_media
 from velobuild.pipeline.keeping import POSTS, live_posts
-from velobuild.pipeline.making import make, settle, strict_refusal
+from velobuild.pipeline.making import Outcome, make, settle, strict_refusal
 from velobuild.pipeline.preparing import prepare
 from velobuild.pipeline.run import BuildOptions, Run
 from velobuild.pipeline.syncing import once_more_if_damaged, opened, read_local_pages, synchronise
+from velobuild.pipeline.tracing import ENGINES, Tracing, engine_version, plain_config
 from velobuild.publish.guard import SecretScan, shrink
 from velobuild.publish.inplace import InPlace
 from velobuild.publish.manifest import Manifest
@@ -39,8 +39,6 @@ from velobuild.sources import file_tokens
 PASSES_MAX = 3
 KEY = "build_key"
 FORMER = "former_paths"
-# Whose version can change bytes, beside the engines that a markup recipe names.
-ENGINES = ("babel", "feedgen", "jinja2", "lxml", "markupsafe", "tzdata")
 CONTENT = "SELECT collection, id, fingerprint FROM entry ORDER BY collection, id"
 
 
@@ -76,7 +74,7 @@ def _build(run: Run, cache: Path | None) -> BuildReport:
             Memo(connection).keep_only(())
         site = Site(loaded.root, loaded.state, loaded.config, options.now or run.clock())
         with run.phase("prepare"):
-            unshown = prepare(run, connection, site)
+            ready = prepare(run, connection, site)
         with run.phase("media"):
             fetch_media(run, connection, site, store, file_token=file_tokens(loaded, cache=cache, clock=run.clock))
         live = publisher.live()
@@ -86,8 +84,9 @@ def _build(run: Run, cache: Path | None) -> BuildReport:
         shortcut = live is not None and live.meta.get(KEY) == key and not options.clean and not options.strict
         if shortcut and live is not None and is_whole(live, loaded.out):
             return _report(run, store, site, synced, Published(None, ()), pages=_page_count(live), live=live)
-        published, pages = _publish(run, connection, site, theme, publisher, key, unshown)
-        return _report(run, store, site, synced, published, pages=pages, live=None)
+        published, made = _publish(run, connection, site, theme, publisher, key, ready.unshown)
+        ready.sweep(connection)
+        return _report(run, store, site, synced, published, pages=made.pages, live=None)
 
 
 def _publish(
@@ -98,14 +97,17 @@ def _publish(
     publisher: Releases | InPlace,
     key: str,
     unshown: Mapping[str, Diagnostic],
-) -> tuple[Published, int]:
-    """(what was published, number of pages). Posts that were never live and fail are left out in a further pass."""
+) -> tuple[Published, Outcome]:
+    """What was published, and what was made. Posts that were never live and fail are left out in a further pass."""
     without: frozenset[str] = frozenset()
     full: OutputError | None = None
     for _ in range(PASSES_MAX):
         staging = publisher.begin()
         try:
-            made = make(run, connection, site, theme, staging, {i: d for i, d in unshown.items() if i not in without})
+            left = {id: finding for id, finding in unshown.items() if id not in without}
+            shown = replace(site, unshown=frozenset(left))
+            tracing = Tracing(connection, shown, theme, staging.live)
+            made = make(run, connection, shown, theme, staging, tracing, left)
             if made.lost:
                 without |= made.lost
                 settle(run, connection, site, without)
@@ -128,7 +130,10 @@ def _publish(
                 FORMER: former_rows(connection),
             }
             with run.phase("publish"):
-                return staging.publish(meta, guards=[SecretScan(run.loaded.tokens)]), made.pages
+                published = staging.publish(meta, guards=[SecretScan(run.loaded.tokens)])
+            with run.phase("trace"):
+                tracing.commit(publisher.live(), run.warn)
+            return published, made
         except OutputError as error:
             if error.code != "VB6001" or not staging.make_room():
                 raise
@@ -175,23 +180,16 @@ def build_key(connection: Connection, store: Store, site: Site, theme: Theme) ->
     parts = [
         __version__,
         content_hash(connection),
-        _plain(site.config),
+        plain_config(site.config),
         theme.fingerprint,
         recipe_of(site.post_markup).hex(),
         recipe_of(site.page_markup).hex(),
         AssetTable(connection).published(),
         list(connection.execute("SELECT post_id, path FROM permalink ORDER BY post_id")),
         former_paths(connection),
-        [_version(name) for name in ENGINES],
+        [engine_version(name) for name in ENGINES],
     ]
     return hashlib.sha256(canonical(parts)).hexdigest()
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
 
 
 def content_hash(connection: Connection) -> str:
@@ -200,16 +198,6 @@ def content_hash(connection: Connection) -> str:
     for collection, id, fingerprint in connection.execute(CONTENT):
         whole.update(f"{collection} {id}\n".encode() + fingerprint)
     return whole.hexdigest()
-
-
-def _plain(config: Config) -> dict[str, object]:
-    """The configuration without what changes no byte of the site."""
-    values = asdict(config)
-    for name in ("build", "limits"):
-        values.pop(name)
-    for name in ("token_env", "token_file", "rate_limit"):
-        values["source"].pop(name)
-    return values
 
 
 def _sync(run: Run, store: Store, cache: Path | None) -> SyncReport | None:

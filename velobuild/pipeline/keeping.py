@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from velobuild.model.outputs import Phase
+from velobuild.model.outputs import OutputFile, Phase
 from velobuild.publish.manifest import Manifest
 from velobuild.publish.releases import Staging
 
@@ -25,15 +25,14 @@ def live_posts(live: Manifest | None) -> Mapping[str, str]:
     return {id: path for id, path in found.items() if path in live.files}
 
 
-def keep_page(staging: Staging, last: str, path: str) -> bool:
-    """Put the post's last good page, which is at `last`, to where the post is now. False if it is not to be had.
+def keep_page(staging: Staging, last: str, path: str) -> OutputFile | None:
+    """Put the post's last good page, which is at `last`, to where the post is now. None if it is not to be had.
 
     A post that moved keeps its old page at its new address, since everything links there.
     """
     if last == path:
-        return staging.keep(path) is not None
-    staging.write(path, staging.live_bytes(last))
-    return True
+        return staging.keep(path)
+    return staging.write(path, staging.live_bytes(last))
 
 
 def keep_files_of(kept: Sequence[str], added: set[str], staging: Staging) -> None:

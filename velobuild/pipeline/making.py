@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from velobuild.content.codec import tag_key
 from velobuild.content.database import Connection
 from velobuild.content.permalinks import assign, former_paths
 from velobuild.errors import ContentProblem, Diagnostic, Severity
+from velobuild.graph.invalidate import Cause
 from velobuild.graph.reader import Reader
 from velobuild.graph.routes import expand, reserved
 from velobuild.graph.site import Site
+from velobuild.graph.trace import Made
 from velobuild.media.needed import needed, open_library
-from velobuild.model.outputs import Phase
+from velobuild.model.outputs import Phase, Target
+from velobuild.model.reads import Reads
 from velobuild.pipeline.keeping import keep_files_of, keep_page, live_posts
 from velobuild.pipeline.run import Run
+from velobuild.pipeline.tracing import Tracing
 from velobuild.publish.releases import Staging, write_file
 from velobuild.render.theme import Theme
-from velobuild.render.workers import RenderFailed, RenderJob, render_all
+from velobuild.render.workers import Rendered, RenderFailed, RenderJob, render_all
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """What was made: pages, where each post is, how many posts failed, and which of them have no last good page."""
+class Outcome:
+    """What was made: pages, where each post is, how many posts failed, which of them have no last good page, and how
+    many pages were rendered."""
 
     pages: int
     posts: Mapping[str, str]
     failed: int
     lost: frozenset[str]
+    rendered: int
 
 
 def settle(run: Run, connection: Connection, site: Site, without: frozenset[str]) -> list[Diagnostic]:
@@ -39,73 +46,101 @@ def settle(run: Run, connection: Connection, site: Site, without: frozenset[str]
         as_of=site.as_of,
         reserved=reserved(Reader(connection, site)),
         without=without,
+        exclude_tags=frozenset(tag_key(tag) for tag in site.config.source.exclude_tags),
     )
 
 
 def make(
-    run: Run, connection: Connection, site: Site, theme: Theme, staging: Staging, unshown: Mapping[str, Diagnostic]
-) -> Made:
-    """Render everything into the staging folder. A post that alone fails keeps its last good page, or is lost.
+    run: Run,
+    connection: Connection,
+    site: Site,
+    theme: Theme,
+    staging: Staging,
+    tracing: Tracing,
+    unshown: Mapping[str, Diagnostic],
+) -> Outcome:
+    """Put every page into the staging folder: rendered, or kept where nothing that it read has changed.
 
-    `unshown` are posts whose body cannot be shown, and why. Raises ContentProblem if more than single posts fail.
+    A post that alone fails keeps its last good page, or is lost. `unshown` are posts whose body cannot be shown, and
+    why. Raises ContentProblem if more than single posts fail.
     """
     known = {path: file.sha256 for path, file in staging.live.files.items()} if staging.live else {}
-    site = replace(site, unshown=frozenset(unshown))
     targets = expand(Reader(connection, site), former_paths(connection))
     posts = {target.params["id"]: target.path for target in targets if target.route == "post"}
+    plan = tracing.plan(targets, anew=_anew(run))
     failed = [
         RenderFailed(target, unshown[target.params["id"]])
         for target in targets
         if target.route == "post" and target.params["id"] in unshown
     ]
-    shown = [target for target in targets if target.route != "post" or target.params["id"] not in unshown]
+    broken = {failure.target.path for failure in failed}
+    again = [path for path in plan.fresh if path not in broken and staging.keep(path) is None]
+    plan.causes.update({path: Cause("file", path, "it was edited or removed") for path in again})
+    shown = [target for target in targets if target.path in plan.causes and target.path not in broken]
     with run.phase("render"):
-        failed += render(run, RenderJob(site, theme, staging.folder, known, write_file, shown), staging)
+        job = RenderJob(site, theme, staging.folder, known, write_file, shown)
+        failed += render(run, job, staging, tracing, plan.causes)
     last = live_posts(staging.live)
     refuse_wide(failed, len(posts))
     lost = {id for failure in failed if (id := failure.target.params["id"]) not in last}
     if not lost:
-        lost = {
-            id
-            for failure in failed
-            if not keep_page(staging, last[(id := failure.target.params["id"])], failure.target.path)
-        }
+        for failure in failed:
+            file = keep_page(staging, last[failure.target.params["id"]], failure.target.path)
+            if file is None:
+                lost.add(failure.target.params["id"])
+            else:
+                tracing.made([Made(failure.target, file, Reads(), Cause("failed", "").encode(), failed=True)], {})
     warn_of(run, failed, lost)
     if not lost:
         with run.phase("assets"):
             added = add_files(run, connection, site, theme, staging)
             keep_files_of([last[failure.target.params["id"]] for failure in failed], added, staging)
     pages = sum(target.renderer == "template" and target.route != "redirect" for target in targets)
-    return Made(pages, posts, len(failed), frozenset(lost))
+    return Outcome(pages, posts, len(failed), frozenset(lost), len(shown))
 
 
-def render(run: Run, job: RenderJob, staging: Staging) -> list[RenderFailed]:
+def _anew(run: Run) -> str | None:
+    """Why the user wants every page made anew."""
+    if run.options.clean:
+        return "--clean"
+    # Whether a warning counts must not depend on what was built before.
+    return "--strict" if run.options.strict else None
+
+
+def render(
+    run: Run, job: RenderJob, staging: Staging, tracing: Tracing, causes: Mapping[str, Cause]
+) -> list[RenderFailed]:
     failed: list[RenderFailed] = []
     done = 0
-    again: list[str] = []
-    written: dict[str, str] = {}
+    again: list[Target] = []
+    by_path = {target.path: target for target in job.targets}
     warned: dict[tuple[str, str | None], Diagnostic] = {}
     for rendered in render_all(job, jobs=job.site.config.build.jobs):
-        for file in rendered.written:
-            staging.record(file)
-            written[file.path] = file.sha256
-        again += [file.path for file in rendered.same if staging.keep(file.path) is None]
+        for one in rendered.files:
+            if not one.same:
+                staging.record(one.file)
+            elif staging.keep(one.file.path) is None:
+                again.append(by_path[one.file.path])
+        tracing.made(_made(rendered, by_path, causes), rendered.answers)
         failed += rendered.failed
-        done += len(rendered.written) + len(rendered.same)
+        done += len(rendered.files)
         warned.update({(finding.what, finding.where): finding for finding in rendered.warnings})
         if run.progress is not None:
             run.progress("render", done, len(job.targets), None)
     for _, finding in sorted(warned.items(), key=lambda row: (row[0][0], row[0][1] or "")):
         run.warn(finding)
     if again:  # Somebody edited files of the live release: they are written anew, and no others.
-        paths = set(again)
-        targets = [target for target in job.targets if target.path in paths or target.renderer == "sitemap"]
-        good = {path: sha256 for path, sha256 in {**job.live, **written}.items() if path not in paths}
-        for rendered in render_all(RenderJob(job.site, job.theme, job.folder, good, job.write, targets), jobs=1):
-            for file in rendered.written:
-                staging.record(file)
+        for rendered in render_all(RenderJob(job.site, job.theme, job.folder, {}, job.write, again), jobs=1):
+            for one in rendered.files:
+                staging.record(one.file)
             failed += rendered.failed
     return failed
+
+
+def _made(rendered: Rendered, by_path: Mapping[str, Target], causes: Mapping[str, Cause]) -> Iterator[Made]:
+    for one in rendered.files:
+        path = one.file.path
+        yield Made(by_path[path], one.file, one.reads, causes[path].encode(), one.render_us)
 
 
 def refuse_wide(failed: list[RenderFailed], post_count: int) -> None:

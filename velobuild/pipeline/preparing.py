@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from velobuild.content.database import Connection
 from velobuild.content.memo import Memo
@@ -15,8 +16,22 @@ from velobuild.pipeline.run import Run
 from velobuild.render.workers import prepare_bodies
 
 
-def prepare(run: Run, connection: Connection, site: Site) -> Mapping[str, Diagnostic]:
-    """Settle addresses and prepare bodies. Post id → why its body cannot be shown.
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The bodies of a build: posts that cannot be shown and why, and the memo rows that are in use."""
+
+    unshown: Mapping[str, Diagnostic]
+    in_use: frozenset[bytes]
+    prepared: int
+
+    def sweep(self, connection: Connection) -> None:
+        """Forget what no body gives any more; once the pages are made, since the trace compares with what was."""
+        if self.prepared:
+            Memo(connection).keep_only(self.in_use)
+
+
+def prepare(run: Run, connection: Connection, site: Site) -> Ready:
+    """Settle addresses and prepare bodies.
 
     Raises ContentProblem if no body can be shown at all: then the fault is not a post's.
     """
@@ -47,11 +62,9 @@ def prepare(run: Run, connection: Connection, site: Site) -> Mapping[str, Diagno
                 run.warn(finding)
         failed |= bodies.failed
     page_keys = _prepare_pages(run, connection, site)
-    if missing:
-        Memo(connection).keep_only([*keys.values(), *page_keys])
     if failed and len(failed) == len(keys):
         raise render_problem(list(failed.values()))
-    return failed
+    return Ready(failed, frozenset([*keys.values(), *page_keys]), len(missing))
 
 
 def _prepare_pages(run: Run, connection: Connection, site: Site) -> list[bytes]:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from itertools import chain
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from velobuild.errors import ContentProblem
+from velobuild.graph.posts import PostView
 from velobuild.graph.reader import Reader
-from velobuild.graph.views import PostView
 from velobuild.markup.prepare import with_fragments_at
 from velobuild.model.keys import Query
 from velobuild.model.outputs import Phase, Target
 from velobuild.render.templates import Templates
 from velobuild.render.theme import Theme
 
-Files = Iterator[tuple[str, bytes, Phase]]
-"""(path, bytes, when it goes live) of what one target becomes; a sitemap may become several files."""
+if TYPE_CHECKING:
+    from velobuild.render.sitemap import SitemapUrl
+
+File = tuple[str, bytes, Phase]
+"""(path, bytes, when it goes live) of what one target becomes."""
 
 LISTS = frozenset({"home", "list", "tag", "tags", "archive", "year", "feed", "sitemap"})
 
@@ -27,56 +33,87 @@ class Rendering:
         self.reader = reader
         self.templates = Templates(theme, reader)
 
-    def files(self, target: Target) -> Files:
+    def file(self, target: Target) -> File:
         """Raises ContentProblem."""
         return RENDERERS[target.renderer](self, target)
 
 
-def _template(rendering: Rendering, target: Target) -> Files:
+def _template(rendering: Rendering, target: Target) -> File:
     phase = Phase.LISTS if target.route in LISTS else Phase.PAGES
-    yield target.path, rendering.templates.render(target), phase
+    return target.path, rendering.templates.render(target), phase
 
 
-def _rss(rendering: Rendering, target: Target) -> Files:
+def _rss(rendering: Rendering, target: Target) -> File:
     from velobuild.render.feeds import rss
 
-    yield target.path, rss(_feed(rendering.reader, target)), Phase.LISTS
+    return target.path, rss(_feed(rendering.reader, target)), Phase.LISTS
 
 
-def _atom(rendering: Rendering, target: Target) -> Files:
+def _atom(rendering: Rendering, target: Target) -> File:
     from velobuild.render.feeds import atom
 
-    yield target.path, atom(_feed(rendering.reader, target)), Phase.LISTS
+    return target.path, atom(_feed(rendering.reader, target)), Phase.LISTS
 
 
-def _sitemap(rendering: Rendering, target: Target) -> Files:
-    from velobuild.render.sitemap import SitemapUrl, sitemaps
+def _sitemap(rendering: Rendering, target: Target) -> File:
+    from velobuild.render.sitemap import SitemapUrl, sitemap
 
     reader = rendering.reader
+    home = SitemapUrl(reader.site.absolute(reader.site.url_of("/")))
+    urls = chain([home], _post_urls(reader, reader.places()), _other_urls(reader))
+    return target.path, sitemap(urls), Phase.LISTS
+
+
+def _sitemap_index(rendering: Rendering, target: Target) -> File:
+    from velobuild.render.sitemap import sitemap_index
+
+    site = rendering.reader.site
+    return (
+        target.path,
+        sitemap_index(site.absolute(site.url_of(f"/{name}")) for name in target.params["files"]),
+        Phase.LISTS,
+    )
+
+
+def _sitemap_part(rendering: Rendering, target: Target) -> File:
+    from velobuild.render.sitemap import SitemapUrl, sitemap
+
+    reader, params = rendering.reader, target.params
+    if "month" in params:
+        rows = reader.places(params["month"], limit=params["limit"], offset=params["start"])
+        return target.path, sitemap(_post_urls(reader, rows)), Phase.LISTS
+    else:
+        home = SitemapUrl(reader.site.absolute(reader.site.url_of("/")))
+        return target.path, sitemap(chain([home], _other_urls(reader))), Phase.LISTS
+
+
+def _post_urls(reader: Reader, places: Iterable[tuple[str, str]]) -> Iterator[SitemapUrl]:
+    from velobuild.render.sitemap import SitemapUrl
+
     site = reader.site
-    config = site.config
-
-    def urls() -> Iterator[SitemapUrl]:
-        yield SitemapUrl(site.absolute(site.url_of("/")))
-        for post in reader.posts(Query()):
-            yield SitemapUrl(post.canonical, post.updated)
-        for page in reader.local_pages:
-            yield SitemapUrl(site.absolute(page.url))
-        for path in (config.urls.archive, reader.taxonomy.index):
-            if path:
-                yield SitemapUrl(site.absolute(site.url_of(path)))
-        for url in (*(year.url for year in reader.years if year.url), *(term.url for term in reader.tags)):
-            yield SitemapUrl(site.absolute(url))
-
-    for name, content in sitemaps(urls(), base_url=site.absolute(site.url_of("/"))):
-        yield name, content, Phase.LISTS
+    for path, updated_at in places:
+        yield SitemapUrl(site.absolute(site.url_of(path)), datetime.fromisoformat(updated_at))
 
 
-def _robots(rendering: Rendering, target: Target) -> Files:
+def _other_urls(reader: Reader) -> Iterator[SitemapUrl]:
+    """The addresses of all pages that are no posts, but for the home page."""
+    from velobuild.render.sitemap import SitemapUrl
+
+    site, config = reader.site, reader.site.config
+    for page in reader.local_pages:
+        yield SitemapUrl(site.absolute(page.url))
+    for path in (config.urls.archive, reader.taxonomy.index):
+        if path:
+            yield SitemapUrl(site.absolute(site.url_of(path)))
+    for url in (*(year.url for year in reader.years if year.url), *(term.url for term in reader.tags)):
+        yield SitemapUrl(site.absolute(url))
+
+
+def _robots(rendering: Rendering, target: Target) -> File:
     from velobuild.render.sitemap import robots
 
     site = rendering.reader.site
-    yield target.path, robots(site.absolute(site.url_of("/")), site.config.seo.sitemap), Phase.PAGES
+    return target.path, robots(site.absolute(site.url_of("/")), site.config.seo.sitemap), Phase.PAGES
 
 
 def _feed(reader: Reader, target: Target) -> Any:
@@ -88,7 +125,9 @@ def _feed(reader: Reader, target: Target) -> Any:
     title, home, name = reader.title, site.url_of("/"), "home"
     query = Query(limit=config.feeds.size)
     if "tag" in target.params:
-        term = next(term for term in reader.tags if term.key == target.params["tag"])
+        term = reader.term(target.params["tag"])
+        if term is None:
+            raise ContentProblem("a tag vanished while the site was built", code="VB3001", where=target.url)
         query = Query(where=(("tag", term.key),), limit=config.feeds.size)
         title, home, name = f"{title}: {term.name}", term.url, f"tags/{term.key}"
 
@@ -107,7 +146,7 @@ def _feed(reader: Reader, target: Target) -> Any:
 
     return FeedSource(
         title=title,
-        description=config.site.description or reader.settings.description or title,
+        description=config.site.description or reader.setting("description") or title,
         home_url=site.absolute(home),
         self_url=site.absolute(site.url_of("/" + target.path)),
         language=config.site.language,
@@ -118,8 +157,16 @@ def _feed(reader: Reader, target: Target) -> Any:
     )
 
 
-RENDERERS: Mapping[str, Callable[[Rendering, Target], Files]] = MappingProxyType(
-    {"template": _template, "rss": _rss, "atom": _atom, "sitemap": _sitemap, "robots": _robots}
+RENDERERS: Mapping[str, Callable[[Rendering, Target], File]] = MappingProxyType(
+    {
+        "template": _template,
+        "rss": _rss,
+        "atom": _atom,
+        "sitemap": _sitemap,
+        "sitemap-index": _sitemap_index,
+        "sitemap-part": _sitemap_part,
+        "robots": _robots,
+    }
 )
 
 __all__ = ["RENDERERS", "Rendering"]

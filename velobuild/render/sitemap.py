@@ -1,20 +1,18 @@
 """The sitemap and robots.txt: small enough formats to be written by hand.
 
-The protocol allows 50,000 addresses and 50 MB (52,428,800 bytes, uncompressed) a file; above that the map is split and
-`sitemap.xml` becomes an index of `sitemap-1.xml`, `sitemap-2.xml`, …
+The protocol (sitemaps.org) allows 50,000 addresses and 50 MB (52,428,800 bytes, uncompressed) a file. A long sitemap is
+an index, `sitemap.xml`, of one file for each month of posts and one for all other pages.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit, urlunsplit
 from xml.sax.saxutils import escape
 
-URLS_MAX = 50_000
-FILE_BYTES_MAX = 50 * 1024 * 1024
 # An address must stay below 2,048 characters; a longer one makes search engines refuse the whole file.
 LOC_CHARS_MAX = 2_047
 
@@ -37,28 +35,18 @@ class SitemapUrl:
     lastmod: datetime | None = None
 
 
-def sitemaps(
-    urls: Iterable[SitemapUrl],
-    *,
-    base_url: str,
-    limit: int = URLS_MAX,
-    limit_bytes: int = FILE_BYTES_MAX,
-) -> list[tuple[str, bytes]]:
-    """(file name, bytes) of the sitemap; `sitemap.xml` is the first and always there.
+def sitemap(urls: Iterable[SitemapUrl]) -> bytes:
+    """One file with these pages in their order; those whose address is longer than the protocol allows are left out.
 
-    Keeps the order of `urls`, so the caller's order decides the bytes. Pages whose address is longer than the protocol
-    allows are left out. `base_url` is where `sitemap.xml` lies, without its name.
+    The caller keeps to the protocol's 50,000 addresses a file.
     """
-    parts = list(_parts(urls, limit=limit, limit_bytes=limit_bytes))
-    if len(parts) <= 1:
-        return [("sitemap.xml", _document(URLSET, parts[0].rows if parts else []))]
-    names = [f"sitemap-{number}.xml" for number in range(1, len(parts) + 1)]
-    rows = [
-        _row(INDEX[1], ascii_url(f"{base_url.rstrip('/')}/{name}"), part.lastmod)
-        for name, part in zip(names, parts, strict=True)
-    ]
-    files = [(name, _document(URLSET, part.rows)) for name, part in zip(names, parts, strict=True)]
-    return [("sitemap.xml", _document(INDEX, rows)), *files]
+    locs = ((ascii_url(url.loc), url.lastmod) for url in urls)
+    return _document(URLSET, [_row(URLSET[1], loc, lastmod) for loc, lastmod in locs if len(loc) <= LOC_CHARS_MAX])
+
+
+def sitemap_index(locs: Iterable[str]) -> bytes:
+    """A file that names the sitemaps of which a large site has several. `locs` are their full addresses."""
+    return _document(INDEX, [_row(INDEX[1], ascii_url(loc), None) for loc in locs])
 
 
 def robots(base_url: str, sitemap: bool) -> bytes:
@@ -95,32 +83,6 @@ def _percent_signs(url: str) -> str:
     return head + "".join(
         ("%" if len(piece) >= 2 and HEX_DIGITS.issuperset(piece[:2]) else "%25") + piece for piece in rest
     )
-
-
-@dataclass(slots=True)
-class _Part:
-    rows: list[bytes]
-    size_bytes: int
-    lastmod: datetime | None = None
-
-
-def _parts(urls: Iterable[SitemapUrl], *, limit: int, limit_bytes: int) -> Iterator[_Part]:
-    frame_bytes = len(_document(URLSET, []))
-    part = _Part([], frame_bytes)
-    for url in urls:
-        loc = ascii_url(url.loc)
-        if len(loc) > LOC_CHARS_MAX:
-            continue
-        row = _row(URLSET[1], loc, url.lastmod)
-        if part.rows and (len(part.rows) >= limit or part.size_bytes + len(row) > limit_bytes):
-            yield part
-            part = _Part([], frame_bytes)
-        part.rows.append(row)
-        part.size_bytes += len(row)
-        if url.lastmod is not None:
-            part.lastmod = max(part.lastmod or url.lastmod, url.lastmod)
-    if part.rows:
-        yield part
 
 
 def _row(element: str, loc: str, lastmod: datetime | None) -> bytes:

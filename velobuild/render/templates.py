@@ -17,7 +17,8 @@ import jinja2
 
 from velobuild.errors import ContentProblem
 from velobuild.graph.reader import Reader
-from velobuild.graph.views import LocalView, PageView, SiteView, YearView
+from velobuild.graph.views import Pager, PageView, SiteView, YearView
+from velobuild.model.keys import Query
 from velobuild.model.outputs import Target
 from velobuild.render.theme import Theme
 
@@ -25,8 +26,73 @@ NO_ATTRIBUTE = re.compile(r"'(?:[\w.]+\.)?(\w+) object' has no attribute '(\w+)'
 NOT_DEFINED = re.compile(r"'(\w+)' is undefined")
 # Different at each call, so no two builds would agree.
 NOT_REPRODUCIBLE = ("random",)
+SYNTAX: Mapping[str, Any] = {"trim_blocks": True, "lstrip_blocks": True}
 # Fields of views that velobuild itself uses, so that no hint offers them.
-INTERNAL = frozenset({"absolute_content", "forget_body", "key"})
+INTERNAL = frozenset({"absolute_content", "fields", "key", "num"})
+
+
+class _Template(jinja2.Template):
+    """Jinja keeps the module of a template that is imported without context, and with it what its making read: the
+    second page would use it without having read anything. So a module is kept only where its making read templates and
+    static files alone, and each page that uses it has then read those."""
+
+    def _get_default_module(self, ctx: Any = None) -> Any:
+        environment = self.environment
+        assert isinstance(environment, _Environment)
+        kept = environment.modules.get(self.name or "")
+        if kept is None:
+            module, reads = environment.reader.apart(self.make_module)
+            if not reads.posts and not reads.queries and not reads.live:
+                environment.modules[self.name or ""] = (module, reads.keys)
+            return module
+        module, keys = kept
+        environment.reader.saw_all(keys)
+        return module
+
+
+class _Environment(jinja2.Environment):
+    """Notes each template that a page asks for, whether it is there or not: extends, include and import pass here."""
+
+    template_class = _Template
+
+    def __init__(self, reader: Reader, **options: Any) -> None:
+        super().__init__(**options)
+        self.reader = reader
+        self.modules: dict[str, tuple[Any, frozenset[str]]] = {}
+
+    def get_template(self, name: Any, parent: str | None = None, globals: Any = None) -> jinja2.Template:
+        if isinstance(name, str):
+            self.reader.saw(template_key(self.join_path(name, parent) if parent else name))
+        return super().get_template(name, parent, globals)
+
+    def select_template(self, names: Any, parent: str | None = None, globals: Any = None) -> jinja2.Template:
+        if isinstance(names, jinja2.Undefined) or not names:
+            return super().select_template(names, parent, globals)
+        for name in names:
+            try:
+                return self.get_template(name, parent, globals)
+            except jinja2.TemplateNotFound:
+                continue
+        raise jinja2.TemplatesNotFound(list(names))
+
+
+def template_key(name: str) -> str:
+    """The key of a template in the trace."""
+    return f"template:{name}"
+
+
+def asset_key(name: str) -> str:
+    """The key of a static file, as a template names it."""
+    return f"asset:{name}"
+
+
+def compiled(source: str) -> str | None:
+    """The Python that a template becomes, without comments and the numbers of lines; None for a broken one."""
+    try:
+        code = jinja2.Environment(autoescape=True, **SYNTAX).compile(source, raw=True)
+    except jinja2.TemplateSyntaxError:
+        return None
+    return "\n".join(line for line in str(code).splitlines() if not line.startswith("debug_info = "))
 
 
 class Templates:
@@ -35,15 +101,15 @@ class Templates:
     def __init__(self, theme: Theme, reader: Reader) -> None:
         self._theme = theme
         self._reader = reader
-        environment = jinja2.Environment(
+        environment = _Environment(
+            reader,
             loader=jinja2.FileSystemLoader(theme.template_folders),
             # Escaped whatever the file's name: content is hostile, and a theme must not decide by a suffix.
             autoescape=True,
             undefined=jinja2.StrictUndefined,
             auto_reload=False,
-            trim_blocks=True,
-            lstrip_blocks=True,
             cache_size=-1,
+            **SYNTAX,
         )
         for name in NOT_REPRODUCIBLE:
             environment.filters.pop(name, None)
@@ -89,16 +155,27 @@ class Templates:
                 "updated": post.updated,
             }
         elif target.route in {"home", "list", "tag", "year"}:
-            context["posts"] = [view for id in params["ids"] if (view := reader.post(id)) is not None]
-            context["pager"] = params["pager"]
+            where: Any = tuple((name, params[name]) for name in ("tag", "year") if name in params)
+            shown = Query(where=where, order="oldest", limit=params["limit"], offset=params["start"])
+            context["posts"] = reader.posts(shown)[::-1]
+            context["pager"] = Pager(
+                params["number"],
+                params["newer_url"],
+                params["older_url"],
+                params["newest_url"],
+                params["oldest_url"],
+                reader,
+                where,
+                params["size"],
+            )
             if target.route == "tag":
-                context["tag"] = next(term for term in reader.tags if term.key == params["tag"])
-                about["title"] = context["tag"].name
+                context["tag"] = term = reader.term(params["tag"])
+                about["title"] = term.name if term else params["tag"]
             elif target.route == "year":
-                context["year"] = next(year for year in reader.years if year.year == params["year"])
-                about["title"] = str(params["year"])
+                context["year"] = reader.year(int(params["year"]))
+                about["title"] = params["year"]
         elif target.route == "page":
-            local: LocalView = reader.local_pages[params["page"]]
+            local = reader.local_page(params["id"])
             context["local"] = local
             about = {"title": local.title, "description": local.description}
         elif target.route == "redirect":
@@ -126,6 +203,7 @@ class Templates:
         raise jinja2.UndefinedError(f"there is no text '{key}' in any locale of the theme")
 
     def _asset(self, name: str) -> str:
+        self._reader.saw(asset_key(name))
         site, static, own = self._reader.site, self._theme.assets.get(name), self._theme.verbatim.get(name)
         if static is None and own is not None:  # No template names it in full: the name was put together just now.
             return site.url_of(f"/{quote(own.path)}?v={own.sha256[:10]}")

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -27,6 +28,7 @@ from velobuild.graph.bodies import PreparedBody, prepare_body
 from velobuild.graph.reader import Reader
 from velobuild.graph.site import Site
 from velobuild.model.outputs import OutputFile, Phase, Target
+from velobuild.model.reads import Answer, Reads
 from velobuild.render.theme import Theme
 
 if TYPE_CHECKING:
@@ -48,13 +50,31 @@ class RenderFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
-    """What became of a chunk of targets: new files, files equal to the live ones, failures, findings about content."""
+class RenderedFile:
+    """One target's file, all that it read, and how long it took. `same`: the live file has these bytes."""
 
-    written: tuple[OutputFile, ...] = ()
-    same: tuple[OutputFile, ...] = ()
+    file: OutputFile
+    same: bool
+    reads: Reads
+    render_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What became of a chunk of targets: files, failures, findings about content, and the answers to new queries."""
+
+    files: tuple[RenderedFile, ...] = ()
     failed: tuple[RenderFailed, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+
+    @property
+    def written(self) -> tuple[OutputFile, ...]:
+        return tuple(one.file for one in self.files if not one.same)
+
+    @property
+    def same(self) -> tuple[OutputFile, ...]:
+        return tuple(one.file for one in self.files if one.same)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,25 +143,26 @@ def render_all(job: RenderJob, *, jobs: int) -> Iterator[Rendered]:
 
 
 def _render(job: RenderJob, rendering: Rendering, targets: Sequence[Target]) -> Rendered:
-    written: list[OutputFile] = []
-    same: list[OutputFile] = []
+    made: list[RenderedFile] = []
     failed: list[RenderFailed] = []
+    reader = rendering.reader
     for target in targets:
+        reader.begin()
+        started = time.perf_counter_ns()
         try:
             with limited(job.site.config.limits.render_s, target.url):
-                files = list(rendering.files(target))
+                path, content, phase = rendering.file(target)
         except ContentProblem as error:
             failed.append(RenderFailed(target, error.diagnostics[0]))
             continue
-        for path, content, phase in files:
-            sha256 = hashlib.sha256(content).hexdigest()
-            if job.live.get(path) == sha256:
-                same.append(OutputFile(path, sha256, len(content), phase))
-            else:
-                written.append(job.write(job.folder, path, content, phase))
-    warnings = tuple(rendering.reader.warnings)
-    rendering.reader.warnings.clear()
-    return Rendered(tuple(written), tuple(same), tuple(failed), warnings)
+        took = (time.perf_counter_ns() - started) // 1000
+        sha256 = hashlib.sha256(content).hexdigest()
+        same = job.live.get(path) == sha256
+        file = OutputFile(path, sha256, len(content), phase) if same else job.write(job.folder, path, content, phase)
+        made.append(RenderedFile(file, same, reader.taken(), took))
+    warnings = tuple(reader.warnings)
+    reader.warnings.clear()
+    return Rendered(tuple(made), tuple(failed), warnings, reader.new_answers())
 
 
 @contextmanager

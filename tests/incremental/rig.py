@@ -1,0 +1,229 @@
+"""A small site that is edited at random and built twice: from its trace, and by a process that knows nothing of before.
+
+Edits go through `Delta`s into the real store; both builds are `velobuild build --offline` without the command line.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from velobuild.config.schema import (
+    BuildConfig,
+    Config,
+    FeedsConfig,
+    LimitsConfig,
+    Loaded,
+    PaginationConfig,
+    SiteConfig,
+    SourceConfig,
+    TaxonomyConfig,
+    ThemeConfig,
+    UrlsConfig,
+)
+from velobuild.content.assets import AssetTable
+from velobuild.content.database import Connection, open_database
+from velobuild.content.permalinks import former_rows, recall_former
+from velobuild.content.store import Store
+from velobuild.errors import Diagnostic
+from velobuild.model.assets import Asset
+from velobuild.model.entries import BodyFormat, Collection, Comment, Delta, Entry, Media, Post, SiteSettings
+from velobuild.model.outputs import BuildReport
+from velobuild.pipeline import BuildOptions, build
+
+THEME = Path(__file__).with_name("theme")
+CMS = "https://cms.example"
+NOON = datetime(2026, 5, 3, 12, tzinfo=UTC)
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000002000001e221bc33"
+    "0000000049454e44ae426082"
+)
+
+
+def config(**changes: Any) -> Config:
+    made: dict[str, Any] = {
+        "site": SiteConfig(title=None, base_url="https://site.example", timezone="Europe/Vienna"),
+        "source": SourceConfig(url=CMS, comments=True),
+        "theme": ThemeConfig(name="everything", path="theme"),
+        "pagination": PaginationConfig(size=2),
+        "taxonomies": {"tags": TaxonomyConfig(paginate=2)},
+        "feeds": FeedsConfig(size=3),
+        "urls": UrlsConfig(),
+        "build": BuildConfig(jobs=1),
+        "limits": LimitsConfig(shrink_percent=100, shrink_posts=100),
+    }
+    return Config(**(made | changes))
+
+
+@dataclass
+class Content:
+    """What the CMS holds at a moment."""
+
+    posts: dict[str, Post] = field(default_factory=dict)
+    media: dict[str, Media] = field(default_factory=dict)
+    comments: dict[str, Comment] = field(default_factory=dict)
+    settings: SiteSettings = field(default_factory=lambda: SiteSettings(title="Garden", description="Of tea"))
+    files: dict[str, int] = field(default_factory=dict)
+    """Address → which bytes are there: pictures of a kind."""
+
+    def deltas(self) -> Iterator[Delta]:
+        yield _whole(Collection.SETTINGS, [self.settings])
+        yield _whole(Collection.MEDIA, self.media.values())
+        yield _whole(Collection.COMMENTS, self.comments.values())
+        yield _whole(Collection.POSTS, self.posts.values())
+
+
+def _whole(collection: Collection, entries: Iterable[Entry]) -> Delta:
+    listed = sorted(entries, key=lambda entry: entry.id)
+    versions = {entry.id: sha256(repr(entry).encode()).hexdigest() for entry in listed}
+    return Delta(collection, tuple(listed), versions, cursor="c", complete=True)
+
+
+class Living:
+    """A site in `folder` that lives on: edited, built, edited again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.site = folder / "site"
+        shutil.copytree(THEME, self.site / "theme")
+        (self.site / "pages").mkdir()
+        self.page("about", "About [tea](/tea/) and [the first](/p0/).\n\n## Us\n")
+        (self.site / "velobuild.toml").write_text("")
+        self.config = config()
+        self.content = Content()
+        self.now = NOON
+        self.findings: list[Diagnostic] = []
+
+    # Edits.
+
+    def post(self, id: str, **changes: Any) -> Living:
+        made: dict[str, Any] = {
+            "id": id,
+            "slug": id,
+            "title": id.capitalize(),
+            "body": f"<p>Body of {id}.</p>",
+            "body_format": BodyFormat.HTML,
+            "status": "published",
+            "updated_at": NOON,
+            "published_at": NOON,
+            "extra": {"author": {"name": "Ada"}},
+        }
+        old = self.content.posts.get(id)
+        self.content.posts[id] = replace(old, **changes) if old is not None else Post(**(made | changes))
+        return self
+
+    def without(self, id: str) -> Living:
+        self.content.posts.pop(id, None)
+        return self
+
+    def page(self, name: str, text: str | None) -> Living:
+        file = self.site / "pages" / f"{name}.md"
+        if text is None:
+            file.unlink(missing_ok=True)
+        else:
+            file.write_text(f"---\ntitle: {name.capitalize()}\n---\n{text}")
+        return self
+
+    def template(self, name: str, text: str | None) -> Living:
+        return self._file(self.site / "theme" / "templates" / name, text)
+
+    def static(self, name: str, text: str | None) -> Living:
+        return self._file(self.site / "static" / name, text)
+
+    def sheet(self, text: str) -> Living:
+        return self._file(self.site / "theme" / "static" / "css" / "site.css", text)
+
+    @staticmethod
+    def _file(file: Path, text: str | None) -> Living | Any:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if text is None:
+            file.unlink(missing_ok=True)
+        else:
+            file.write_text(text)
+        return None
+
+    def picture(self, name: str, shade: int | None) -> Living:
+        """A file of the CMS: fetched, changed or gone."""
+        self.content.files.pop(name, None)
+        if shade is not None:
+            self.content.files[name] = shade
+        return self
+
+    # Builds.
+
+    def build(self) -> BuildReport:
+        return self._build(self.site / ".velobuild", self.site / "public")
+
+    def tree(self) -> dict[str, bytes]:
+        return _files(self.site / "public")
+
+    def clean_tree(self) -> dict[str, bytes]:
+        """What a process without memory makes of the same content, in a folder without state."""
+        other = self.folder / "clean"
+        shutil.rmtree(other, ignore_errors=True)
+        shutil.copytree(self.site, other, ignore=shutil.ignore_patterns(".velobuild", "public"), symlinks=True)
+        former = self._former()
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                twin = Living.__new__(Living)
+                twin.__dict__.update(self.__dict__, site=other)
+                twin._build(other / ".velobuild", other / "public", former=former)
+                status = 0
+            finally:
+                os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0, "the clean build failed"
+        return _files(other / "public")
+
+    def _former(self) -> str:
+        """Addresses that were left: the CMS cannot tell them, so a new state folder is told them as a build tells it."""
+        with self._opened(self.site / ".velobuild") as connection:
+            return former_rows(connection)
+
+    def _build(self, state: Path, out: Path, former: str = "[]") -> BuildReport:
+        with self._opened(state) as connection:
+            recall_former(connection, former)
+            store = Store(connection)
+            store.apply(self.content.deltas())
+            self._put_files(connection, state)
+        loaded = Loaded(config=self.config, file=out.parent / "velobuild.toml")
+        self.findings = []
+        options = BuildOptions(offline=True, now=self.now, allow_shrink=True)
+        return build(loaded, options, cache=None, clock=lambda: self.now, warn=self.findings.append)
+
+    def _put_files(self, connection: Connection, state: Path) -> None:
+        table = AssetTable(connection)
+        for name, shade in self.content.files.items():
+            content = PNG + bytes([shade])
+            digest = sha256(content).hexdigest()
+            asset = Asset(f"{CMS}/media/{name}", digest, "png", "image/png", len(content), 1 + shade, 1, NOON)
+            place = state / "cache" / "objects" / digest[:2] / f"{digest[2:]}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if not place.exists():
+                place.write_bytes(content)
+            if table.get(asset.url) != asset:
+                table.put(asset)
+        for url, *_ in table.published():
+            if url.rpartition("/")[2] not in self.content.files:
+                table.forget(url)
+
+    @contextmanager
+    def _opened(self, state: Path) -> Iterator[Connection]:
+        with closing(open_database(state, warn=self.findings.append)) as connection:
+            yield connection
+
+
+def _files(out: Path) -> dict[str, bytes]:
+    return {file.relative_to(out).as_posix(): file.read_bytes() for file in sorted(out.rglob("*")) if file.is_file()}
+
+
+def later(hours: float) -> datetime:
+    return NOON + timedelta(hours=hours)

@@ -1,0 +1,349 @@
+"""From what changed to what must be made anew: exact for fields and names, by footprints for queries.
+
+A footprint says only when to look; the fingerprint decides. What is marked here without need costs a rendering; what
+were forgotten here would be a wrong page, so in doubt a field counts as changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from velobuild.content import tallies
+from velobuild.content.codec import tag_key
+from velobuild.content.database import Connection
+from velobuild.content.dirty import ASSET, PostBefore, marked
+from velobuild.content.memo import Memo, memo_key
+from velobuild.graph.answers import Answers
+from velobuild.graph.bodies import link_name, recipe_of
+from velobuild.graph.named import Named
+from velobuild.graph.reader import Reader
+from velobuild.graph.trace import Trace
+from velobuild.markup.prepare import Prepared, decode
+from velobuild.model.entries import Collection
+from velobuild.model.keys import Fingerprint
+from velobuild.model.reads import EVERY_FIELD, Answer, Field, Image, Touched, touched
+
+BODY_FIELDS = Field.CONTENT | Field.EXCERPT | Field.TOC | Field.WORDS | Field.PICTURE
+NOW = (
+    "SELECT num, path, permalink.slug, post.sort_at, value, input "
+    "FROM post JOIN permalink ON permalink.post_id = post.id JOIN entry ON collection = 'posts' AND entry.id = post.id JOIN body ON body.post_id = post.id WHERE post.id = ?"
+)
+OLDER = (
+    "SELECT id, num FROM post JOIN permalink ON post_id = id WHERE status = 'published' AND (sort_at, id) < (?, ?) "
+    "ORDER BY sort_at DESC, id DESC LIMIT 1"
+)
+NEWER = (
+    "SELECT id, num FROM post JOIN permalink ON post_id = id WHERE status = 'published' AND (sort_at, id) > (?, ?) "
+    "ORDER BY sort_at, id LIMIT 1"
+)
+USERS = "SELECT post_id FROM media_use WHERE url = ?"
+PAGE = "SELECT value FROM entry WHERE collection = 'pages' AND id = ?"
+NUM = "SELECT num FROM post JOIN permalink ON post_id = id WHERE id = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why an output is made anew: what it read that changed, and the entry that brought that about.
+
+    `kind` is `post`, `query`, `template`, `asset`, `setting`, … or `route`; `name` says which, `detail` what of it.
+    """
+
+    kind: str
+    name: str
+    detail: str = ""
+    behind: str = ""
+
+    def encode(self) -> str:
+        return json.dumps([self.kind, self.name, self.detail, self.behind], ensure_ascii=False)
+
+    @staticmethod
+    def decode(text: str) -> Cause:
+        return Cause(*json.loads(text))
+
+
+@dataclass(slots=True)
+class Changed:
+    """What is different since the trace was written. `fields` is by post number, `keys` by name."""
+
+    fields: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    titles: dict[int, str] = field(default_factory=dict)
+    fates: dict[int, str] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    """Key that is another now → the entry behind it, in words."""
+    suspects: dict[str, str] = field(default_factory=dict)
+    """The same of keys that may be another; a name that ends in a colon stands for all that begin so."""
+    answers: dict[str, Answer] = field(default_factory=dict)
+    """What the queries that were asked again answer now; stored once the pages are made."""
+    stamps: dict[str, Fingerprint] = field(default_factory=dict)
+    touched: list[tuple[Touched, str]] = field(default_factory=list)
+    born: dict[str, str] = field(default_factory=dict)
+    """Post id → path of those that are public now and were not, or that moved."""
+    gone: dict[str, str] = field(default_factory=dict)
+    """Post id → the path that it left."""
+    facets: set[str] = field(default_factory=set)
+    """The lists whose length may be another."""
+    moved: bool = False
+    """Whether any address came or went, so that links may lead elsewhere."""
+    settings: bool = False
+    pages: bool = False
+
+
+class Differences:
+    """Compares the marked entries as they were with what they are."""
+
+    def __init__(self, connection: Connection, reader: Reader) -> None:
+        self._connection = connection
+        self._reader = reader
+        self._memo = Memo(connection)
+        self._recipe = recipe_of(reader.site.post_markup)
+        self._excluded = frozenset(tag_key(tag) for tag in reader.site.config.source.exclude_tags)
+        self.changed = Changed()
+
+    def all(self) -> Changed:
+        names: set[str] = set()
+        media = False
+        for entry in marked(self._connection):
+            if entry.kind == Collection.POSTS:
+                names |= self._post(entry.id, entry.before)
+            elif entry.kind == tallies.TERM:
+                names |= self._term(entry.id, entry.before)
+            elif entry.kind == Collection.COMMENTS:
+                self._comment(entry.id, entry.before)
+            elif entry.kind == ASSET:
+                self._file(entry.id)
+                media = True
+            elif entry.kind == Collection.MEDIA:
+                self._media(entry.id, entry.before)
+                media = True
+            elif entry.kind == Collection.SETTINGS:
+                self.changed.settings = True
+            elif entry.kind == Collection.PAGES:
+                self.changed.pages = self.changed.moved = True
+                names |= {link_name(f"/{row['path']}/") for row in (entry.before, self._page(entry.id)) if row}
+        self._links(names)
+        if media or self.changed.moved or self.changed.pages:
+            self.changed.suspects.update({"media:": "a media file", "page:": "what a page links to"})
+        if self.changed.pages:
+            self.changed.suspects["pages"] = "the local pages"
+        if self.changed.settings:
+            self.changed.suspects["setting:"] = "the site's settings in the CMS"
+        if self.changed.facets:
+            self.changed.suspects.update(years="the years that have posts", months="the months that have posts")
+        return self.changed
+
+    # Posts.
+
+    def _post(self, id: str, before: PostBefore | None) -> set[str]:
+        """Note what is different of a post. The names under which links may have led to it."""
+        after = self._now(id)
+        if before is None and after is None:
+            return set()
+        one = after or before
+        assert one is not None
+        num, title = one.num, str(one.values["title"])
+        old, new = self._image(id, before), self._image(id, after)
+        self.changed.titles[num] = title
+        fate = "was published" if before is None else "is gone" if after is None else "changed"
+        self.changed.fates[num] = fate
+        fields = Field(0)
+        if before is None or after is None:
+            fields = EVERY_FIELD
+        else:
+            fields = self._fields(before, after)
+        if before is not None and before.num != num:
+            self.changed.fields[before.num] |= EVERY_FIELD
+        self.changed.fields[num] |= int(fields)
+        where = f"the post “{title}” {fate}"
+        if old != new:
+            self.changed.touched.append((touched(old, new), where))
+            self.changed.facets |= (old.facets if old else frozenset()) ^ (new.facets if new else frozenset())
+            if old is None or new is None or old.sort_at != new.sort_at:
+                self._neighbours(num, old, new)
+        if fields & (Field.URL | Field.UPDATED) or old != new:
+            months = {image.sort_at[:7] for image in (old, new) if image is not None}
+            self.changed.suspects.update({f"places:{month}": where for month in ("", *months)})
+        return self._moves(id, before, after)
+
+    def _moves(self, id: str, before: PostBefore | None, after: PostBefore | None) -> set[str]:
+        if before and after and (before.path, before.slug) == (after.path, after.slug):
+            if before.values["slug"] == after.values["slug"]:
+                return set()
+        elif before and after and before.path == after.path:
+            pass
+        else:
+            if before is not None:
+                self.changed.gone[id] = before.path
+            if after is not None:
+                self.changed.born[id] = after.path
+        self.changed.moved = True
+        ways = [(link_name(one.path), one.slug, one.values["slug"]) for one in (before, after) if one]
+        return {name for names in ways for name in names}
+
+    def _fields(self, before: PostBefore, after: PostBefore) -> Field:
+        old, new = before.values, after.values
+        fields = Field(0)
+        for name, own in (
+            ("title", Field.TITLE),
+            ("tags", Field.TAGS),
+            ("updated_at", Field.UPDATED),
+            ("published_at", Field.PUBLISHED),
+            ("excerpt", Field.EXCERPT),
+            ("author_id", Field.AUTHOR),
+            ("cover_media_id", Field.COVER),
+            ("seo_title", Field.SEO),
+            ("seo_description", Field.SEO),
+        ):
+            if old[name] != new[name]:
+                fields |= own
+        if old["extra"] != new["extra"]:
+            fields |= Field.EXTRA
+            if old["extra"].get("author") != new["extra"].get("author"):
+                fields |= Field.AUTHOR
+        if before.sort_at != after.sort_at:
+            fields |= Field.PUBLISHED
+        if before.path != after.path:
+            fields |= Field.URL
+        if before.slug != after.slug:
+            fields |= Field.SLUG
+        if before.input != after.input:
+            fields |= self._body_fields(before, after)
+        return fields
+
+    def _body_fields(self, before: PostBefore, after: PostBefore) -> Field:
+        old, new = self._prepared(before.input), self._prepared(after.input)
+        if old is None or new is None:
+            return BODY_FIELDS
+        fields = Field.CONTENT
+        if old.text != new.text and not after.values["excerpt"]:
+            fields |= Field.EXCERPT
+        if old.toc != new.toc:
+            fields |= Field.TOC
+        if old.words != new.words:
+            fields |= Field.WORDS
+        if [ref for ref in old.refs if ref.kind == "image"] != [ref for ref in new.refs if ref.kind == "image"]:
+            fields |= Field.PICTURE
+        return fields
+
+    def _prepared(self, input: bytes) -> Prepared | None:
+        kept = self._memo.get(memo_key(self._recipe, input))
+        return None if kept is None else decode(kept)
+
+    def _now(self, id: str) -> PostBefore | None:
+        row = self._connection.execute(NOW, (id,)).fetchone()
+        if row is None:
+            return None
+        num, path, slug, sort_at, value, input = row
+        return PostBefore(num, path, slug, sort_at, json.loads(value), bytes(input))
+
+    def _image(self, id: str, post: PostBefore | None) -> Image | None:
+        if post is None:
+            return None
+        tags = frozenset(map(tag_key, post.values["tags"]))
+        year = tallies.year_of(post.sort_at, self._reader.site.zone)
+        return Image(id, post.sort_at, post.values["title"], year, post.values["author_id"], tags)
+
+    def _neighbours(self, num: int, old: Image | None, new: Image | None) -> None:
+        """Whose previous and next post is another: those beside the old place and beside the new one."""
+        if new is not None:
+            self.changed.fields[num] |= int(Field.PREVIOUS | Field.NEXT)
+        for image in (old, new):
+            if image is None:
+                continue
+            for sql, own in ((OLDER, Field.NEXT), (NEWER, Field.PREVIOUS)):
+                beside = self._connection.execute(sql, (image.sort_at, image.id)).fetchone()
+                if beside is not None:
+                    self.changed.fields[beside[1]] |= int(own)
+
+    # Everything else.
+
+    def _term(self, key: str, before: list[str] | None) -> set[str]:
+        """A tag has another name or address, or came or went."""
+        row = self._connection.execute("SELECT name, slug FROM term WHERE key = ?", (key,)).fetchone()
+        about = f"the tag “{(row or before or [key])[0]}” changed"
+        for (id,) in self._connection.execute("SELECT post_id FROM tag WHERE tag = ?", (key,)).fetchall():
+            self._mark(id, Field.TAGS, about)
+        self.changed.suspects.update({f"term:{key}": about, "terms": about, "named:": about})
+        self.changed.moved = True
+        self.changed.facets.add(f"tag={key}")
+        paths = [self._reader.tag_path(slug) for _, slug in filter(None, (before, row))]
+        return {link_name(path) for path in paths}
+
+    def _comment(self, id: str, before: Mapping[str, str] | None) -> None:
+        rows = self._connection.execute("SELECT post_id FROM comment_of WHERE id = ?", (id,)).fetchall()
+        for post_id in {*(row[0] for row in rows), *([before["post_id"]] if before else ())}:
+            self._mark(post_id, Field.COMMENTS, "a comment changed")
+
+    def _file(self, url: str) -> None:
+        for (id,) in self._connection.execute(USERS, (url,)).fetchall():
+            self._mark(id, Field.CONTENT | Field.PICTURE, "a media file changed")
+        for id in self._reader.media_ids_at(url):
+            self._covered(id)
+
+    def _media(self, id: str, before: Mapping[str, str] | None) -> None:
+        self._covered(id)
+        record = self._reader.media_record(id)
+        urls = {url for url in ((before or {}).get("url"), record and record.url) if url}
+        for address in sorted(map(self._reader.media_address, urls)):
+            for (post_id,) in self._connection.execute(USERS, (address,)).fetchall():
+                self._mark(post_id, Field.CONTENT | Field.PICTURE, "a media record changed")
+
+    def _covered(self, media_id: str) -> None:
+        for (id,) in self._connection.execute("SELECT id FROM post WHERE cover = ?", (media_id,)).fetchall():
+            self._mark(id, Field.COVER, "a cover changed")
+
+    def _page(self, id: str) -> Mapping[str, str] | None:
+        row = self._connection.execute(PAGE, (id,)).fetchone()
+        if row is None:
+            return None
+        found: Mapping[str, str] = json.loads(row[0])
+        return found
+
+    def _links(self, names: Iterable[str]) -> None:
+        for name in sorted(filter(None, names)):
+            for (id,) in self._connection.execute("SELECT post_id FROM body_link WHERE name = ?", (name,)).fetchall():
+                self._mark(id, Field.CONTENT, "a link in it leads elsewhere")
+
+    def _mark(self, post_id: str, fields: Field, fate: str) -> None:
+        row = self._connection.execute(NUM, (post_id,)).fetchone()
+        if row is not None:
+            self.changed.fields[row[0]] |= int(fields)
+            self.changed.fates.setdefault(row[0], fate)
+
+
+def settle(trace: Trace, answers: Answers, named: Named, changed: Changed) -> None:
+    """Ask every suspect once again. Those that answer otherwise count as changed."""
+    for one, behind in changed.touched:
+        for key in trace.suspects(one.facets, one.several, one.times):
+            if key not in changed.answers:
+                changed.answers[key] = answer = answers.answer(key)
+                if trace.fingerprint(key) != answer.fingerprint:
+                    changed.keys[key] = behind
+    for name, behind in sorted(changed.suspects.items()):
+        for key, stamp in trace.keys(name):
+            if (key == name or name.endswith(":")) and key not in changed.stamps:
+                changed.stamps[key] = now = named.fingerprint(key)
+                if now != stamp:
+                    changed.keys[key] = behind
+
+
+def stale(trace: Trace, changed: Changed) -> dict[int, Cause]:
+    """Output → the first cause for making it anew. Failed ones are always tried again."""
+    found: dict[int, Cause] = {id: Cause("failed", "") for id in trace.failed()}
+    for num, fields in sorted(changed.fields.items()):
+        if not fields:
+            continue
+        title, fate = changed.titles.get(num, ""), changed.fates.get(num, "")
+        for id, read in trace.readers_of_post(num, fields):
+            found.setdefault(id, Cause("post", title or str(num), _names(read), fate))
+    for key, behind in sorted(changed.keys.items()):
+        kind, _, name = key.partition(":")
+        for id in trace.readers_of_key(key):
+            found.setdefault(id, Cause(kind, name, behind=behind))
+    return found
+
+
+def _names(fields: int) -> str:
+    return ", ".join(one.name.lower() for one in Field if one & fields and one.name)

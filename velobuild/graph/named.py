@@ -1,0 +1,73 @@
+"""Keys that are no queries: what each of them is now, as a fingerprint.
+
+`setting:title`, `terms`, `term:KEY`, `named:TEXT`, `years`, `months`, `places:MONTH`, `pages`, `page:ID`, `media:URL`
+are asked of the Reader; `template:NAME` and `asset:NAME` are the theme's, and whoever knows the theme gives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import astuple
+from typing import Any
+
+from velobuild.errors import ContentProblem
+from velobuild.graph.reader import Reader
+from velobuild.graph.views import MediaView
+from velobuild.model.keys import Fingerprint, fingerprint
+
+ABSENT = fingerprint(None)
+THEME_KEYS = frozenset({"template", "asset"})
+
+
+class Named:
+    """Fingerprints of one revision. `of_theme` answers for templates and static files."""
+
+    def __init__(self, reader: Reader, of_theme: Callable[[str], Fingerprint]) -> None:
+        self._reader = reader
+        self._of_theme = of_theme
+
+    def fingerprint(self, key: str) -> Fingerprint:
+        """Raises KeyError for a key of no known kind."""
+        kind, _, name = key.partition(":")
+        if kind in THEME_KEYS:
+            return self._of_theme(key)
+        return fingerprint(self._value(kind, name))
+
+    def _value(self, kind: str, name: str) -> Any:
+        reader = self._reader
+        match kind:
+            case "setting":
+                value = reader.setting(name)
+                return dict(value) if name == "extra" else value
+            case "terms":
+                return [(term.name, term.slug, term.key) for term in reader.tags]
+            case "term":
+                term = reader.term(name)
+                return None if term is None else (term.name, term.slug)
+            case "named":
+                return reader.tag_named(name)
+            case "years":
+                return [(year.year, year.url) for year in reader.years]
+            case "months":
+                return reader.months()
+            case "places":
+                return reader.places(name)
+            case "pages":
+                return [(page.title, page.url) for page in reader.local_pages]
+            case "page":
+                return self._page(name)
+            case "media":
+                return _picture(reader.published_picture(name))
+        raise KeyError(f"{kind}:{name}")
+
+    def _page(self, id: str) -> Any:
+        try:
+            page = self._reader.local_page(id)
+        except ContentProblem:
+            return None
+        toc = [astuple(heading) for heading in page.toc]
+        return [page.title, page.description, page.url, str(page.content), toc, dict(page.extra)]
+
+
+def _picture(view: MediaView | None) -> Any:
+    return None if view is None else astuple(view)

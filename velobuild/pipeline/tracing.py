@@ -1,0 +1,207 @@
+"""What must be made anew, before rendering; and what was made, after it, as the trace keeps it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+
+from velobuild import __version__
+from velobuild.config.schema import Config
+from velobuild.content.database import Connection, transaction
+from velobuild.content.store import Store
+from velobuild.errors import Diagnostic
+from velobuild.graph.bodies import recipe_of
+from velobuild.graph.invalidate import Cause, Changed, Differences, settle, stale
+from velobuild.graph.named import ABSENT, Named
+from velobuild.graph.reader import Reader
+from velobuild.graph.site import Site
+from velobuild.graph.trace import Made, Output, Trace
+from velobuild.model.keys import Fingerprint, canonical, fingerprint
+from velobuild.model.outputs import Target
+from velobuild.model.reads import EVERY_FIELD, Answer
+from velobuild.publish.manifest import Manifest
+from velobuild.render.theme import Theme
+
+# Whose version can change bytes, beside the engines that a markup recipe names.
+ENGINES = ("babel", "feedgen", "jinja2", "lxml", "markupsafe", "tzdata")
+TRACE_VERSION = 1
+PRINTS, UNSHOWN = "template_prints", "unshown"
+
+
+def recipe_hash(site: Site, theme: Theme, media_origins: Iterable[str]) -> str:
+    """A hash of all that every page depends on and no key names: another recipe makes every page anew."""
+    parts = [
+        TRACE_VERSION,
+        __version__,
+        plain_config(site.config),
+        theme.name,
+        theme.options,
+        theme.texts,
+        recipe_of(site.post_markup).hex(),
+        recipe_of(site.page_markup).hex(),
+        sorted(media_origins),
+        [engine_version(name) for name in ENGINES],
+    ]
+    return fingerprint(parts).hex()
+
+
+def plain_config(config: Config) -> dict[str, object]:
+    """The configuration without what changes no byte of the site."""
+    values = asdict(config)
+    for name in ("build", "limits"):
+        values.pop(name)
+    for name in ("token_env", "token_file", "rate_limit"):
+        values["source"].pop(name)
+    return values
+
+
+def engine_version(name: str) -> str:
+    """A package's version; "" if it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def release_of(live: Manifest | None) -> str:
+    """Which release is live, so that a trace of another one is not believed."""
+    return "" if live is None else f"{live.release}:{live.created_at.isoformat()}"
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a build will make anew and why. `fresh` are outputs that stay; `gone` are those that no route names."""
+
+    targets: list[Target]
+    causes: dict[str, Cause]
+    fresh: dict[str, Output] = field(default_factory=dict)
+    gone: list[Output] = field(default_factory=list)
+    changed: Changed = field(default_factory=Changed)
+
+
+class Tracing:
+    """The trace during one build: asked for a plan, told what was made, written when the release is live."""
+
+    def __init__(self, connection: Connection, site: Site, theme: Theme, live: Manifest | None) -> None:
+        self._connection = connection
+        self._site = site
+        self._theme = theme
+        self._store = Store(connection)
+        self.trace = Trace(connection)
+        self._reader = Reader(connection, site)
+        self._named = Named(self._reader, self._of_theme)
+        self._recipe = recipe_hash(site, theme, self._reader.media_origins)
+        self._live = live
+        self._prints: dict[str, str] = json.loads(self._store.note(PRINTS) or "{}")
+        self._made: list[Made] = []
+        self._answers: dict[str, Answer] = {}
+        self._plan = Plan([], {})
+
+    @property
+    def whole(self) -> str | None:
+        """Why everything must be made anew; None if the trace can be built on."""
+        identity = self.trace.identity
+        if identity is None or self._live is None:
+            return "nothing was built before"
+        release, _, recipe = identity.rpartition("|")
+        if release != release_of(self._live):
+            return "another release is live than the one that was built last"
+        if recipe != self._recipe:
+            return "velobuild, its configuration or the theme's options are others"
+        return None
+
+    def plan(self, targets: list[Target], *, anew: str | None) -> Plan:
+        """Which of the targets must be made, each with its cause. `anew` is why all of them must, if they must."""
+        why = anew or self.whole
+        self._made, self._answers = [], {}
+        if why is not None:
+            self._plan = Plan(targets, {target.path: Cause("all", why) for target in targets})
+            self._plan.gone = [] if self.trace.identity is None else self._gone(targets)
+            return self._plan
+        changed = Differences(self._connection, self._reader).all()
+        self._unshown(changed)
+        changed.suspects.update({"template:": "a template", "asset:": "a static file"})
+        settle(self.trace, self._reader.answers, self._named, changed)
+        by_id = stale(self.trace, changed)
+        plan = Plan(targets, {}, changed=changed)
+        paths = {target.path: target for target in targets}
+        for output in self.trace.outputs():
+            target = paths.pop(output.target.path, None)
+            if target is None:
+                plan.gone.append(output)
+            elif output.id in by_id:
+                plan.causes[target.path] = by_id[output.id]
+            elif not same_target(output.target, target):
+                plan.causes[target.path] = Cause("route", target.url, "its place among the pages of its list")
+            else:
+                plan.fresh[target.path] = output
+        plan.causes.update({path: Cause("new", target.url) for path, target in paths.items()})
+        self._plan = plan
+        return plan
+
+    def _gone(self, targets: list[Target]) -> list[Output]:
+        paths = {target.path for target in targets}
+        return [output for output in self.trace.outputs() if output.target.path not in paths]
+
+    def _unshown(self, changed: Changed) -> None:
+        """Posts whose body could be shown and cannot, or the other way round, are others everywhere."""
+        before = frozenset(json.loads(self._store.note(UNSHOWN) or "[]"))
+        for id in sorted(before ^ self._site.unshown):
+            core = self._reader.core(id)
+            if core is not None:
+                changed.fields[core.num] |= int(EVERY_FIELD)
+
+    def made(self, made: Iterable[Made], answers: Mapping[str, Answer]) -> None:
+        self._made += made
+        self._answers |= answers
+
+    def commit(self, live: Manifest | None, warn: Callable[[Diagnostic], None]) -> bool:
+        """Write what was made, in one transaction; `live` is the release that shows it. False if a change was missed:
+        then there is no trace any more, and the next build makes everything anew."""
+        plan = self._plan
+        with transaction(self._connection):
+            if not plan.fresh and plan.gone is not None and len(plan.causes) == len(plan.targets):
+                self.trace.forget()
+            else:
+                self.trace.store(plan.changed.answers, plan.changed.stamps)
+                self.trace.remove(output.id for output in plan.gone)
+            self.trace.record(self._made, self._answers, self._named.fingerprint)
+            self.trace.sweep()
+            if self.trace.alarms:
+                self.trace.forget()
+            else:
+                self.trace.close_change(f"{release_of(live)}|{self._recipe}")
+                self._note(PRINTS, json.dumps(self._prints, sort_keys=True))
+                self._note(UNSHOWN, json.dumps(sorted(self._site.unshown)))
+        for key in self.trace.alarms:
+            warn(
+                Diagnostic(
+                    "VB9001",
+                    f"a change was missed: `{key}` answers otherwise than the trace believed",
+                    hint="the next build makes every page anew; please report this with the line above",
+                )
+            )
+        return not self.trace.alarms
+
+    def _note(self, key: str, value: str) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
+
+    def _of_theme(self, key: str) -> Fingerprint:
+        kind, _, name = key.partition(":")
+        if kind == "asset":
+            static, own = self._theme.assets.get(name), self._theme.verbatim.get(name)
+            found = static or own
+            return ABSENT if found is None else fingerprint([found.path, found.sha256])
+        from velobuild.render.prints import template_print
+
+        return bytes.fromhex(template_print(self._theme, name, self._prints))
+
+
+def same_target(old: Target, new: Target) -> bool:
+    """Whether two targets ask for the same page, once their parameters have been through JSON."""
+    names = ("path", "url", "route", "renderer", "template")
+    return all(getattr(old, name) == getattr(new, name) for name in names) and canonical(old.params) == canonical(
+        new.params
+    )

@@ -43,6 +43,11 @@ class AssetTable:
             mark(self._connection, ASSET, url)
             self._connection.execute("DELETE FROM asset WHERE url = ?", (url,))
 
+    def has_file(self, sha256: str) -> bool:
+        """Whether any address has the file with this hash."""
+        query = "SELECT 1 FROM asset WHERE json_extract(value, '$.sha256') = ? LIMIT 1"
+        return self._connection.execute(query, (sha256,)).fetchone() is not None
+
     def published(self) -> list[tuple[str, str, int | None, int | None]]:
         """(address, hash, width, height) of every file, sorted: all that a page can show of them."""
         return [

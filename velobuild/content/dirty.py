@@ -22,11 +22,16 @@ MARK_POST = """
 INSERT OR IGNORE INTO dirty (kind, id, before) SELECT 'posts', ?1, (
     SELECT json_object(
         'num', post.num, 'sort_at', post.sort_at, 'path', path, 'slug', permalink.slug, 'value', entry.value,
-        'input', hex(input)
+        'input', hex(input),
+        'media', (SELECT json_group_array(url) FROM (SELECT url FROM media_use WHERE media_use.post_id = ?1 ORDER BY 1))
     )
     FROM post JOIN entry ON collection = 'posts' AND entry.id = post.id JOIN body ON body.post_id = post.id
     LEFT JOIN permalink ON permalink.post_id = post.id WHERE post.id = ?1
 ) WHERE EXISTS (SELECT 1 FROM meta WHERE key = 'trace')
+"""
+MARK_ASSET = """
+INSERT OR IGNORE INTO dirty (kind, id, before) SELECT 'asset', ?1, (SELECT value FROM asset WHERE url = ?1)
+WHERE EXISTS (SELECT 1 FROM meta WHERE key = 'trace')
 """
 MARK = """
 INSERT OR IGNORE INTO dirty (kind, id, before) SELECT ?1, ?2, (
@@ -39,6 +44,8 @@ def mark(connection: sqlite3.Connection, kind: str, id: str) -> None:
     """Note that an entry, or the file of an address, is about to change. The caller holds a transaction."""
     if kind == Collection.POSTS:
         connection.execute(MARK_POST, (id,))
+    elif kind == ASSET:
+        connection.execute(MARK_ASSET, (id,))
     else:
         connection.execute(MARK, (str(kind), id))
 
@@ -53,6 +60,8 @@ class PostBefore:
     sort_at: str
     values: dict[str, Any]
     input: bytes
+    media: tuple[str, ...] = ()
+    """The addresses of the files that its body used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,4 +89,5 @@ def _post(row: dict[str, Any]) -> PostBefore | None:
     if row["path"] is None:
         return None
     values = json.loads(row["value"])
-    return PostBefore(row["num"], row["path"], row["slug"], row["sort_at"], values, bytes.fromhex(row["input"]))
+    place = (row["num"], row["path"], row["slug"], row["sort_at"])
+    return PostBefore(*place, values, bytes.fromhex(row["input"]), tuple(row["media"]))

@@ -22,7 +22,7 @@ from velobuild.content import tallies
 from velobuild.content.codec import timestamp
 from velobuild.content.database import transaction
 from velobuild.content.dirty import mark
-from velobuild.content.places import SITE, Places, Reserved, file_of
+from velobuild.content.places import SITE, Places, Reserved, collision_key, file_of
 from velobuild.errors import Diagnostic
 from velobuild.model.entries import DEVICE_NAMES, SLUG_BYTES_MAX, Collection, cut_bytes, is_word_char, slugify
 
@@ -31,7 +31,11 @@ SLUG_SIGNS = frozenset("-_.~+")
 PLAIN = re.compile(r"[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*")
 NUMBERS_TRIED = 20
 PUBLIC = "SELECT id, slug, title, sort_at FROM post WHERE status = 'published' AND sort_at <= ? ORDER BY sort_at, id"
-CURRENT = "SELECT post_id, path, slug FROM permalink ORDER BY post_id"
+CURRENT = "SELECT post_id, path, slug, moved FROM permalink ORDER BY post_id"
+PUT = "INSERT INTO permalink (post_id, path, slug, key, moved) VALUES (?, ?, ?, ?, ?)"
+FELL_DUE = "SELECT id FROM post WHERE status = 'published' AND sort_at > ? AND sort_at <= ?"
+MOMENT = "settled_at"
+"""The note of the moment for which addresses were settled last."""
 
 
 class UnsafeSlug(ValueError):
@@ -45,6 +49,8 @@ class Permalink:
     post_id: str
     path: str
     slug: str
+    moved: bool = False
+    """Whether it had to give way to another post or to the site."""
 
 
 def safe_slug(slug: str, id: str) -> str:
@@ -157,7 +163,7 @@ def _free(
     for name in _other_names(wanted.slug, wanted.post_id):
         path = place(pattern, name, wanted.post_id, sort_at, zone)
         if path not in reserved and taken.rival(file_of(path)) is None:
-            return Permalink(wanted.post_id, path, name)
+            return Permalink(wanted.post_id, path, name, moved=True)
     return None
 
 
@@ -201,25 +207,111 @@ def assign(
     """
     posts = [row for row in connection.execute(PUBLIC, (timestamp(as_of),)) if row[0] not in without]
     places, findings = settle(posts, urls=urls, zone=zone, reserved=reserved)
-    before = {post_id: (path, slug) for post_id, path, slug in connection.execute(CURRENT)}
-    after = {one.post_id: (one.path, one.slug) for one in places}
+    before = {id: (path, slug, bool(moved)) for id, path, slug, moved in connection.execute(CURRENT)}
+    after = {one.post_id: (one.path, one.slug, one.moved) for one in places}
     with transaction(connection):
         if before != after:
             connection.executemany(
                 "INSERT OR REPLACE INTO former_path (path, post_id) VALUES (?, ?)",
-                [(path, id) for id, (path, _) in before.items() if id in after and after[id][0] != path],
+                [(old[0], id) for id, old in before.items() if id in after and after[id][0] != old[0]],
             )
-            for id in {*before, *after}:
-                if before.get(id) != after.get(id):
-                    mark(connection, Collection.POSTS, id)
-            gone = [(id,) for id in before if after.get(id) != before[id]]
-            connection.executemany("DELETE FROM permalink WHERE post_id = ?", gone)
-            connection.executemany(
-                "INSERT INTO permalink (post_id, path, slug) VALUES (?, ?, ?)",
-                [(id, path, slug) for id, (path, slug) in after.items() if before.get(id) != (path, slug)],
-            )
+            different = sorted(id for id in {*before, *after} if before.get(id) != after.get(id))
+            for id in different:
+                mark(connection, Collection.POSTS, id)
+            connection.executemany("DELETE FROM permalink WHERE post_id = ?", [(id,) for id in different])
+            connection.executemany(PUT, [_row(Permalink(id, *after[id])) for id in different if id in after])
         tallies.settle(connection, zone, exclude_tags)
+        _remember_moment(connection, as_of)
     return findings
+
+
+def assign_some(
+    connection: sqlite3.Connection,
+    *,
+    urls: UrlsConfig,
+    zone: tzinfo,
+    as_of: datetime,
+    fixed: Reserved,
+    exclude_tags: frozenset[str] = frozenset(),
+) -> bool:
+    """The same for the posts that changed or fell due since, at a cost that does not grow with the site.
+
+    `fixed` is what no post may take, without the pages of tags. False, with nothing written, where an address is
+    contested, freed or left: then all posts must be looked at.
+    """
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (MOMENT,)).fetchone()
+    now = timestamp(as_of)
+    if row is None or now < row[0]:
+        return False
+    due = connection.execute(FELL_DUE, (row[0], now)).fetchall()
+    marked = connection.execute("SELECT id FROM dirty WHERE kind = 'posts'").fetchall()
+    taken = fixed.places()
+    puts: list[Permalink] = []
+    gone: list[str] = []
+    for (id,) in sorted({*due, *marked}):
+        old = connection.execute("SELECT path, slug, moved FROM permalink WHERE post_id = ?", (id,)).fetchone()
+        try:
+            new = _wanted(connection, id, now, urls, zone)
+        except UnsafeSlug:
+            return False
+        if new is not None and old is not None and new.path == old[0] and not old[2]:
+            if new.slug != old[1]:
+                return False
+            continue
+        if new is None and old is None:
+            continue
+        if old is not None and (new is not None or old[2]):
+            return False  # it left an address, at which a redirect must stand
+        if connection.execute("SELECT 1 FROM permalink WHERE moved LIMIT 1").fetchone() is not None:
+            return False
+        if new is None:
+            if connection.execute("SELECT 1 FROM former_path WHERE post_id = ?", (id,)).fetchone() is not None:
+                return False
+            gone.append(id)
+            continue
+        if not _is_free(connection, new, fixed, taken):
+            return False
+        taken.take(file_of(new.path), id)
+        puts.append(new)
+    with transaction(connection):
+        for id in sorted({*gone, *(one.post_id for one in puts)}):
+            mark(connection, Collection.POSTS, id)
+        connection.executemany("DELETE FROM permalink WHERE post_id = ?", [(id,) for id in gone])
+        connection.executemany(PUT, [_row(one) for one in puts])
+        tallies.settle(connection, zone, exclude_tags)
+        _remember_moment(connection, as_of)
+    return True
+
+
+def _wanted(connection: sqlite3.Connection, id: str, now: str, urls: UrlsConfig, zone: tzinfo) -> Permalink | None:
+    """The address that a post's own slug asks for; None where it is not public. Raises UnsafeSlug, also for no slug."""
+    row = connection.execute("SELECT slug, sort_at, status FROM post WHERE id = ?", (id,)).fetchone()
+    if row is None or row[2] != "published" or row[1] > now:
+        return None
+    by_slug = "{slug}" in urls.post
+    usable = _usable(row[0])
+    if by_slug and not usable:
+        raise UnsafeSlug(row[0])
+    name = _portable(usable, id) if by_slug else id_name(id)
+    return Permalink(id, place(urls.post, name, id, row[1], zone), name)
+
+
+def _is_free(connection: sqlite3.Connection, new: Permalink, fixed: Reserved, taken: Places) -> bool:
+    file = file_of(new.path)
+    if new.path in fixed or taken.rival(file) is not None:
+        return False
+    others = "SELECT 1 FROM permalink WHERE key = ? UNION ALL SELECT 1 FROM former_path WHERE path = ?"
+    return connection.execute(others, (collision_key(file), new.path)).fetchone() is None
+
+
+def _row(one: Permalink) -> tuple[str, str, str, str, bool]:
+    return one.post_id, one.path, one.slug, collision_key(file_of(one.path)), one.moved
+
+
+def _remember_moment(connection: sqlite3.Connection, as_of: datetime) -> None:
+    old = connection.execute("SELECT value FROM meta WHERE key = ?", (MOMENT,)).fetchone()
+    if old is None or old[0] != timestamp(as_of):
+        connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (MOMENT, timestamp(as_of)))
 
 
 def former_paths(connection: sqlite3.Connection) -> list[tuple[str, str]]:

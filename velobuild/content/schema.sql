@@ -34,12 +34,20 @@ CREATE TABLE tag (
 CREATE INDEX tag_of_post ON tag (post_id);
 
 -- Where each public post is, and where it was.
-CREATE TABLE permalink (post_id TEXT PRIMARY KEY, path TEXT NOT NULL UNIQUE, slug TEXT NOT NULL) STRICT, WITHOUT ROWID;
+-- `key` is equal for paths that are one file on some file system; `moved`: another post, or the site, has the address
+-- that the post's own slug asks for.
+CREATE TABLE permalink (
+    post_id TEXT PRIMARY KEY, path TEXT NOT NULL UNIQUE, slug TEXT NOT NULL, key TEXT NOT NULL, moved INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX permalink_key ON permalink (key);
+CREATE INDEX permalink_moved ON permalink (moved) WHERE moved;
 CREATE INDEX permalink_slug ON permalink (slug);
 CREATE TABLE former_path (path TEXT PRIMARY KEY, post_id TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX former_path_of ON former_path (post_id);
 
 -- Downloaded files by the address they came from, and which entry uses which address.
 CREATE TABLE asset (url TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX asset_file ON asset (json_extract(value, '$.sha256'));
 CREATE TABLE media_use (post_id TEXT NOT NULL, url TEXT NOT NULL, PRIMARY KEY (post_id, url)) STRICT, WITHOUT ROWID;
 CREATE INDEX media_use_url ON media_use (url);
 -- A media record by the address that it gives, as it is written there.

@@ -69,6 +69,10 @@ class Store:
         with transaction(self.connection):
             self._remember(key, value)
 
+    def note_within(self, key: str, value: str) -> None:
+        """As `remember`, in a transaction that the caller holds."""
+        self._remember(key, value)
+
     def _remember(self, key: str, value: str) -> None:
         if self.note(key) == value:
             return

@@ -7,7 +7,7 @@ were forgotten here would be a wrong page, so in doubt a field counts as changed
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -29,7 +29,8 @@ from velobuild.model.reads import EVERY_FIELD, Answer, Field, Image, Touched, to
 BODY_FIELDS = Field.CONTENT | Field.EXCERPT | Field.TOC | Field.WORDS | Field.PICTURE
 NOW = (
     "SELECT num, path, permalink.slug, post.sort_at, value, input "
-    "FROM post JOIN permalink ON permalink.post_id = post.id JOIN entry ON collection = 'posts' AND entry.id = post.id JOIN body ON body.post_id = post.id WHERE post.id = ?"
+    "FROM post JOIN permalink ON permalink.post_id = post.id "
+    "JOIN entry ON collection = 'posts' AND entry.id = post.id JOIN body ON body.post_id = post.id WHERE post.id = ?"
 )
 OLDER = (
     "SELECT id, num FROM post JOIN permalink ON post_id = id WHERE status = 'published' AND (sort_at, id) < (?, ?) "
@@ -83,8 +84,10 @@ class Changed:
     """Post id → path of those that are public now and were not, or that moved."""
     gone: dict[str, str] = field(default_factory=dict)
     """Post id → the path that it left."""
-    facets: set[str] = field(default_factory=set)
-    """The lists whose length may be another."""
+    lengths: Counter[str] = field(default_factory=Counter)
+    """By how much the number of posts of each facet grew."""
+    renamed: bool = False
+    """Whether a tag that has pages got other ones."""
     moved: bool = False
     """Whether any address came or went, so that links may lead elsewhere."""
     settings: bool = False
@@ -130,7 +133,7 @@ class Differences:
             self.changed.suspects["pages"] = "the local pages"
         if self.changed.settings:
             self.changed.suspects["setting:"] = "the site's settings in the CMS"
-        if self.changed.facets:
+        if any(self.changed.lengths.values()):
             self.changed.suspects.update(years="the years that have posts", months="the months that have posts")
         return self.changed
 
@@ -159,7 +162,8 @@ class Differences:
         where = f"the post “{title}” {fate}"
         if old != new:
             self.changed.touched.append((touched(old, new), where))
-            self.changed.facets |= (old.facets if old else frozenset()) ^ (new.facets if new else frozenset())
+            self.changed.lengths.update(new.facets if new else ())
+            self.changed.lengths.subtract(old.facets if old else ())
             if old is None or new is None or old.sort_at != new.sort_at:
                 self._neighbours(num, old, new)
         if fields & (Field.URL | Field.UPDATED) or old != new:
@@ -267,7 +271,7 @@ class Differences:
             self._mark(id, Field.TAGS, about)
         self.changed.suspects.update({f"term:{key}": about, "terms": about, "named:": about})
         self.changed.moved = True
-        self.changed.facets.add(f"tag={key}")
+        self.changed.renamed |= bool(before and row and before[1] != row[1])
         paths = [self._reader.tag_path(slug) for _, slug in filter(None, (before, row))]
         return {link_name(path) for path in paths}
 

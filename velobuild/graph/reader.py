@@ -6,6 +6,7 @@ the Reader lives, and a Reader lives for one revision: content never changes und
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
@@ -390,6 +391,17 @@ class Reader:
             term = self._tallies.term(key)
             self._term_views[key] = None if term is None else self._term_view(term)
         return self._term_views[key]
+
+    def former_term(self, key: str) -> TermView | None:
+        """The tag with this key, else the one that the trace knows: where the pages of a tag lay that has no posts."""
+        found = self._term(key)
+        if found is not None:
+            return found
+        row = self._connection.execute("SELECT before FROM dirty WHERE kind = 'term' AND id = ?", (key,)).fetchone()
+        if row is None or row[0] is None:
+            return None
+        name, slug = json.loads(row[0])
+        return self._term_view(Term(key, name, slug, 0))
 
     @cached_property
     def _term_views(self) -> dict[str, TermView | None]:

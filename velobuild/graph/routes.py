@@ -29,21 +29,32 @@ SITEMAP_POSTS_MAX = 1_000
 SHARD_POSTS_MAX = 10_000
 
 
-def reserved(reader: Reader) -> Reserved:
-    """What no post may take. The same before and after the posts have got their addresses."""
+def reserved(reader: Reader, *, terms: bool = True) -> Reserved:
+    """What no post may take. The same before and after the posts have got their addresses.
+
+    Without `terms` the pages of single tags are left out, which are as many as the tags; see `tags_are_apart`.
+    """
     config = reader.site.config
     tags, pages = reader.taxonomy, config.pagination.path.lstrip("/")
     lists = [path for path in (config.urls.year, tags.path) if path]
     single = [path for path in (config.urls.archive, tags.index) if path]
     paths = single + [path_of(page) for page in reader.pages]
     paths += [plain_path(redirect.source) for redirect in config.redirects]
-    terms = [reader.tag_path(term.slug) for term in reader.reserved_terms()]
-    feeds = [f"{_folder(path)}/feed.xml".lstrip("/") for path in terms]
+    tagged = [reader.tag_path(term.slug) for term in reader.reserved_terms()] if terms else []
+    feeds = [f"{_folder(path)}/feed.xml".lstrip("/") for path in tagged]
     return Reserved(
-        files=(*FILES, *sorted(own_files(reader)), *map(file_of, (*paths, *terms)), *feeds),
+        files=(*FILES, *sorted(own_files(reader)), *map(file_of, (*paths, *tagged)), *feeds),
         names=NAMES,
         patterns=(*single, *lists, *(f"{_folder(path)}/{pages}" for path in ("/", *lists))),
     )
+
+
+def tags_are_apart(reader: Reader) -> bool:
+    """Whether no post can ever have the address of a tag's page: the patterns begin with parts that keep them apart."""
+    tag, post = (pattern.strip("/").split("/") for pattern in (reader.taxonomy.path, reader.site.config.urls.post))
+    if "{" in tag[0]:
+        return False
+    return len(post) == 1 or post[0] == "{year}" or ("{" not in post[0] and post[0].lower() != tag[0].lower())
 
 
 def own_files(reader: Reader) -> frozenset[str]:
@@ -236,3 +247,65 @@ def _page(reader: Reader, route: str, path: str, params: dict[str, object], temp
 
 def _target(reader: Reader, route: str, path: str, renderer: str, params: dict[str, object]) -> Target:
     return Target(path.lstrip("/"), reader.site.url_of(path), route, renderer, None, params)
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What a change does to the outputs of a site: those that must be there, and the paths of those that go."""
+
+    targets: list[Target]
+    gone: list[str]
+
+
+def moves(reader: Reader, born: Mapping[str, str], gone: Mapping[str, str], lengths: Mapping[str, int]) -> Moves:
+    """The targets that a change may have made, altered or taken away, from the change alone.
+
+    `born` and `gone` are post id → path; `lengths` says by how much each facet's list became longer. It gives what
+    `expand` would give for these paths, as long as no address changed its owner.
+    """
+    targets = [post_target(reader, id, path) for id, path in sorted(born.items())]
+    left = {file_of(path) for path in gone.values()}
+    for facet, step in sorted(lengths.items()):
+        place = _place_of(reader, facet)
+        if place is not None and step:
+            made, old = _resized(reader, place, step)
+            targets += made
+            left |= old
+    if any(facet.startswith("month=") for facet in lengths) and reader.site.config.seo.sitemap:
+        targets += sitemap_targets(reader)
+        empty = {facet.removeprefix("month=") for facet in lengths} - {month for month, _ in reader.months()}
+        left |= {shard_name({"month": month, "start": 0}) for month in empty if "-" in month}
+    made_paths = {target.path for target in targets}
+    return Moves(targets, sorted(left - made_paths))
+
+
+def _place_of(reader: Reader, facet: str) -> ListPlace | None:
+    """The list that a facet's posts have, or None."""
+    kind, _, value = facet.partition("=")
+    if kind == "post":
+        return home_list(reader)
+    if kind == "tag":
+        row = reader.former_term(value)
+        return None if row is None else tag_list(reader, row)
+    if kind == "year" and reader.site.config.urls.year:
+        return year_list(reader, int(value))
+    return None
+
+
+def _resized(reader: Reader, place: ListPlace, step: int) -> tuple[list[Target], set[str]]:
+    """(the pages that another length made or altered, the files of all that were there in that range before)."""
+    now = reader.answers.count(Query(where=place.where))
+    before = now - step
+    total, old_total = max(1, now // place.size), max(1, before // place.size)
+    first = max(1, min(total, old_total) - 1)
+    stays = place.route == "home" or now > 0
+    params: dict[str, object] = dict(place.where)
+    made = [_list_page(reader, place, params, n, total) for n in range(total, first - 1, -1)] if stays else []
+    old = {file_of(_page_path(reader, place.path, number, old_total)) for number in range(first, old_total + 1)}
+    if place.route == "tag" and reader.taxonomy.feed and reader.site.config.feeds.rss:
+        feed = _target(reader, "feed", f"{_folder(place.path)}/feed.xml", "rss", params)
+        if stays:
+            made.append(feed)
+        else:
+            old.add(feed.path)
+    return made, old

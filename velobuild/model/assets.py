@@ -33,7 +33,12 @@ class Asset:
     @property
     def path(self) -> str:
         """Where the file lies in the published site, relative to its root."""
-        return f"media/{self.sha256[:NAME_HEX]}.{self.extension}"
+        return path_of(self.sha256, self.extension)
+
+
+def path_of(sha256: str, extension: str) -> str:
+    """Where a file with this hash lies in the published site, relative to its root."""
+    return f"media/{sha256[:NAME_HEX]}.{extension}"
 
 
 class AssetRows(Protocol):

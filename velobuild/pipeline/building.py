@@ -2,44 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from velobuild import __version__
 from velobuild.config.schema import Loaded
-from velobuild.content.assets import AssetTable
 from velobuild.content.database import Connection
 from velobuild.content.memo import Memo
-from velobuild.content.permalinks import former_paths, former_rows, recall_former
+from velobuild.content.permalinks import former_rows, recall_former
 from velobuild.content.store import Store
 from velobuild.errors import ContentProblem, Diagnostic, GuardRefused, OutputError, SourceUnavailable
-from velobuild.graph.bodies import recipe_of
 from velobuild.graph.site import Site
 from velobuild.model.keys import canonical
 from velobuild.model.outputs import BuildReport, OutputKind, Published, SyncReport
 from velobuild.model.ports import Clock, Progress, Warn, utc_now
 from velobuild.pipeline.fetching import fetch_media
-from velobuild.pipeline.keeping import POSTS, live_posts
+from velobuild.pipeline.keeping import POSTS as LIVE_POSTS
+from velobuild.pipeline.keeping import live_posts
 from velobuild.pipeline.making import Outcome, make, settle, strict_refusal
 from velobuild.pipeline.preparing import prepare
 from velobuild.pipeline.run import BuildOptions, Run
 from velobuild.pipeline.syncing import once_more_if_damaged, opened, read_local_pages, synchronise
-from velobuild.pipeline.tracing import ENGINES, Tracing, engine_version, plain_config
+from velobuild.pipeline.tracing import LOST, PAGES, POSTS, Tracing
+from velobuild.pipeline.updating import update
 from velobuild.publish.guard import SecretScan, shrink
 from velobuild.publish.inplace import InPlace
-from velobuild.publish.manifest import Manifest
 from velobuild.publish.releases import Releases
 from velobuild.render.theme import Theme, load_theme
 from velobuild.sources import file_tokens
 
 PASSES_MAX = 3
-KEY = "build_key"
 FORMER = "former_paths"
-CONTENT = "SELECT collection, id, fingerprint FROM entry ORDER BY collection, id"
 
 
 def build(
@@ -70,23 +65,23 @@ def _build(run: Run, cache: Path | None) -> BuildReport:
         theme = load_theme(loaded.config, loaded.root)
         synced = _sync(run, store, cache)
         read_local_pages(store, loaded)
+        site = Site(loaded.root, loaded.state, loaded.config, options.now or run.clock())
+        token = file_tokens(loaded, cache=cache, clock=run.clock)
+        updated = update(run, connection, site, theme, publisher, file_token=token)
+        if updated is not None:
+            return _report(run, store, site, synced, updated.published, pages=updated.pages, files=updated.files)
         if options.clean:
             Memo(connection).keep_only(())
-        site = Site(loaded.root, loaded.state, loaded.config, options.now or run.clock())
-        with run.phase("prepare"):
-            ready = prepare(run, connection, site)
-        with run.phase("media"):
-            fetch_media(run, connection, site, store, file_token=file_tokens(loaded, cache=cache, clock=run.clock))
         live = publisher.live()
         if live is not None and FORMER in live.meta:
             recall_former(connection, live.meta[FORMER])
-        key = build_key(connection, store, site, theme)
-        shortcut = live is not None and live.meta.get(KEY) == key and not options.clean and not options.strict
-        if shortcut and live is not None and is_whole(live, loaded.out):
-            return _report(run, store, site, synced, Published(None, ()), pages=_page_count(live), live=live)
-        published, made = _publish(run, connection, site, theme, publisher, key, ready.unshown)
+        with run.phase("prepare"):
+            ready = prepare(run, connection, site)
+        with run.phase("media"):
+            fetch_media(run, connection, site, store, file_token=token)
+        published, made = _publish(run, connection, site, theme, publisher, ready.unshown)
         ready.sweep(connection)
-        return _report(run, store, site, synced, published, pages=made.pages, live=None)
+        return _report(run, store, site, synced, published, pages=made.pages, files=0)
 
 
 def _publish(
@@ -95,7 +90,6 @@ def _publish(
     site: Site,
     theme: Theme,
     publisher: Releases | InPlace,
-    key: str,
     unshown: Mapping[str, Diagnostic],
 ) -> tuple[Published, Outcome]:
     """What was published, and what was made. Posts that were never live and fail are left out in a further pass."""
@@ -106,7 +100,7 @@ def _publish(
         try:
             left = {id: finding for id, finding in unshown.items() if id not in without}
             shown = replace(site, unshown=frozenset(left))
-            tracing = Tracing(connection, shown, theme, staging.live)
+            tracing = Tracing(connection, shown, theme, publisher.identity())
             made = make(run, connection, shown, theme, staging, tracing, left)
             if made.lost:
                 without |= made.lost
@@ -122,17 +116,21 @@ def _publish(
                 posts=limits.shrink_posts,
                 allowed=run.options.allow_shrink,
             )
-            # A failure is tried again by the next build: its release is not what the key promises.
             meta = {
-                KEY: "" if made.failed or without else key,
                 "pages": str(made.pages),
-                POSTS: canonical(made.posts).decode(),
+                LIVE_POSTS: canonical(made.posts).decode(),
                 FORMER: former_rows(connection),
             }
             with run.phase("publish"):
-                published = staging.publish(meta, guards=[SecretScan(run.loaded.tokens)])
+                tracing.publishing(True)
+                try:
+                    published = staging.publish(meta, guards=[SecretScan(run.loaded.tokens)])
+                except BaseException:
+                    tracing.publishing(False)
+                    raise
             with run.phase("trace"):
-                tracing.commit(publisher.live(), run.warn)
+                notes = {PAGES: str(made.pages), POSTS: str(len(made.posts)), LOST: json.dumps(sorted(without))}
+                tracing.commit(publisher.identity(), run.warn, notes)
             return published, made
         except OutputError as error:
             if error.code != "VB6001" or not staging.make_room():
@@ -143,18 +141,6 @@ def _publish(
     raise full or ContentProblem(
         "posts keep failing to render", code="VB3104", hint="the warnings name them; mend them or the theme"
     )
-
-
-def is_whole(live: Manifest, out: Path) -> bool:
-    """Whether every file of the live release is there in its size. Its bytes are compared when something changes."""
-    for path, file in live.files.items():
-        try:
-            # One of thousands: a Path for each would cost more than the question.
-            if os.stat(f"{out}/{path}").st_size != file.size_bytes:  # noqa: PTH116
-                return False
-        except OSError:
-            return False
-    return True
 
 
 def publisher_of(loaded: Loaded, *, clock: Clock = utc_now) -> Releases | InPlace:
@@ -173,31 +159,6 @@ def refuse_held(held: int | None) -> None:
             code="VB5007",
             hint="`velobuild resume` lets builds go live again",
         )
-
-
-def build_key(connection: Connection, store: Store, site: Site, theme: Theme) -> str:
-    """A hash of everything that a release is made from: equal keys, equal bytes."""
-    parts = [
-        __version__,
-        content_hash(connection),
-        plain_config(site.config),
-        theme.fingerprint,
-        recipe_of(site.post_markup).hex(),
-        recipe_of(site.page_markup).hex(),
-        AssetTable(connection).published(),
-        list(connection.execute("SELECT post_id, path FROM permalink ORDER BY post_id")),
-        former_paths(connection),
-        [engine_version(name) for name in ENGINES],
-    ]
-    return hashlib.sha256(canonical(parts)).hexdigest()
-
-
-def content_hash(connection: Connection) -> str:
-    """A hash of every entry. Not the revision: a database that is begun anew counts from 1 again, whatever it holds."""
-    whole = hashlib.sha256()
-    for collection, id, fingerprint in connection.execute(CONTENT):
-        whole.update(f"{collection} {id}\n".encode() + fingerprint)
-    return whole.hexdigest()
 
 
 def _sync(run: Run, store: Store, cache: Path | None) -> SyncReport | None:
@@ -222,10 +183,6 @@ def _sync(run: Run, store: Store, cache: Path | None) -> SyncReport | None:
         )[0]
 
 
-def _page_count(live: Manifest) -> int:
-    return int(live.meta.get("pages", "0"))
-
-
 def _report(
     run: Run,
     store: Store,
@@ -234,16 +191,15 @@ def _report(
     published: Published,
     *,
     pages: int,
-    live: Manifest | None,
+    files: int,
 ) -> BuildReport:
-    unchanged = len(live.files) if live else published.count(OutputKind.UNCHANGED)
     next_due = store.next_due(site.as_of)
     return BuildReport(
         revision=store.revision,
         pages=pages,
         created=published.count(OutputKind.CREATED),
         rewritten=published.count(OutputKind.REWRITTEN),
-        unchanged=unchanged,
+        unchanged=files or published.count(OutputKind.UNCHANGED),
         removed=published.count(OutputKind.REMOVED),
         release=published.release,
         sync=synced,

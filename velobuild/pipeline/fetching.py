@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 from velobuild.config.schema import Secret
 from velobuild.content.assets import AssetTable
 from velobuild.content.database import Connection
+from velobuild.content.dirty import ASSET, marked
 from velobuild.content.store import MEDIA_CHANGED, Store
 from velobuild.errors import Diagnostic
 from velobuild.graph.reader import Reader
 from velobuild.graph.site import Site
-from velobuild.media.needed import due, needed, objects_of, open_library, urls_of
+from velobuild.media.needed import due, is_used, needed, objects_of, open_library, urls_of, uses_of_change, wanted_of
 from velobuild.media.store import ObjectStore
+from velobuild.model.assets import path_of
 from velobuild.pipeline.run import Run
 
 CHECKED = "media_checked_at"
@@ -62,3 +66,69 @@ def fetch_media(
                 hint="build once with access to the CMS: `sync` fetches posts alone",
             )
         )
+
+
+@dataclass(frozen=True, slots=True)
+class MediaMoves:
+    """What a change does to the published media: path → (file, hash) of new ones, and the paths of those that go."""
+
+    puts: Mapping[str, tuple[Path, str]]
+    removals: frozenset[str]
+
+
+def fetch_some(
+    run: Run, connection: Connection, site: Site, reader: Reader, *, file_token: Callable[[], Secret] | None
+) -> MediaMoves | None:
+    """Fetch what the changed posts need, and let go of what nothing uses any more. None where all must be looked at:
+    when files are due to be asked for again, or the site's own pictures changed. Raises OutputError.
+    """
+    store = Store(connection)
+    if site.cms_url is None:
+        return MediaMoves({}, frozenset())
+    if not run.options.offline and due(store.note(CHECKED), run.clock()):
+        return None
+    if connection.execute("SELECT 1 FROM dirty WHERE kind = 'settings'").fetchone() is not None:
+        return None
+    rows = AssetTable(connection)
+    used, left = uses_of_change(connection, reader)
+    changed = set(json.loads(store.note(MEDIA_CHANGED) or "[]"))
+    again = {
+        url
+        for url in urls_of(filter(None, map(reader.media_record, changed)), site)
+        if is_used(connection, reader, url)
+    }
+    wanted = {url for url in used if rows.get(url) is None} | again
+    if wanted and run.options.offline:
+        return None
+    if wanted:
+        library = open_library(
+            connection, site, reader, clock=run.clock, warn=run.warn, progress=run.progress, file_token=file_token
+        )
+        assert library is not None
+        library.fetch(wanted_of(connection, reader, wanted, recheck=frozenset(again)))
+    if changed and not run.options.offline:
+        store.remember(MEDIA_CHANGED, "[]")
+    for url in left:
+        if rows.get(url) is not None and not is_used(connection, reader, url):
+            rows.forget(url)
+    return _moves(run, connection, site, reader)
+
+
+def _moves(run: Run, connection: Connection, site: Site, reader: Reader) -> MediaMoves | None:
+    rows, objects = AssetTable(connection), ObjectStore(objects_of(site.state))
+    puts: dict[str, tuple[Path, str]] = {}
+    removals: set[str] = set()
+    for entry in marked(connection):
+        if entry.kind != ASSET:
+            continue
+        asset = rows.get(entry.id)
+        if asset is not None and not is_used(connection, reader, entry.id):
+            rows.forget(entry.id)
+            asset = None
+        if asset is not None and not (run.loaded.out / asset.path).exists():
+            if not objects.holds(asset):
+                return None
+            puts[asset.path] = (objects.place(asset.sha256, asset.extension), asset.sha256)
+        if entry.before is not None and not rows.has_file(entry.before["sha256"]):
+            removals.add(path_of(entry.before["sha256"], entry.before["extension"]))
+    return MediaMoves(puts, frozenset(removals))

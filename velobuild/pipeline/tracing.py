@@ -16,18 +16,20 @@ from velobuild.graph.bodies import recipe_of
 from velobuild.graph.invalidate import Cause, Changed, Differences, settle, stale
 from velobuild.graph.named import ABSENT, Named
 from velobuild.graph.reader import Reader
+from velobuild.graph.routes import moves
 from velobuild.graph.site import Site
 from velobuild.graph.trace import Made, Output, Trace
 from velobuild.model.keys import Fingerprint, canonical, fingerprint
 from velobuild.model.outputs import Target
 from velobuild.model.reads import EVERY_FIELD, Answer
-from velobuild.publish.manifest import Manifest
 from velobuild.render.theme import Theme
 
 # Whose version can change bytes, beside the engines that a markup recipe names.
 ENGINES = ("babel", "feedgen", "jinja2", "lxml", "markupsafe", "tzdata")
 TRACE_VERSION = 1
-PRINTS, UNSHOWN = "template_prints", "unshown"
+PAGES, POSTS = "pages_live", "posts_live"
+"""The notes of how many pages and posts the live site has."""
+PRINTS, UNSHOWN, THEME, PUBLISHING, LOST = "template_prints", "unshown", "theme", "publishing", "lost"
 
 
 def recipe_hash(site: Site, theme: Theme, media_origins: Iterable[str]) -> str:
@@ -65,11 +67,6 @@ def engine_version(name: str) -> str:
         return ""
 
 
-def release_of(live: Manifest | None) -> str:
-    """Which release is live, so that a trace of another one is not believed."""
-    return "" if live is None else f"{live.release}:{live.created_at.isoformat()}"
-
-
 @dataclass(slots=True)
 class Plan:
     """What a build will make anew and why. `fresh` are outputs that stay; `gone` are those that no route names."""
@@ -84,29 +81,32 @@ class Plan:
 class Tracing:
     """The trace during one build: asked for a plan, told what was made, written when the release is live."""
 
-    def __init__(self, connection: Connection, site: Site, theme: Theme, live: Manifest | None) -> None:
+    def __init__(self, connection: Connection, site: Site, theme: Theme, release: str | None) -> None:
         self._connection = connection
         self._site = site
         self._theme = theme
         self._store = Store(connection)
         self.trace = Trace(connection)
-        self._reader = Reader(connection, site)
-        self._named = Named(self._reader, self._of_theme)
-        self._recipe = recipe_hash(site, theme, self._reader.media_origins)
-        self._live = live
+        self.reader = Reader(connection, site)
+        self._named = Named(self.reader, self._of_theme)
+        self._recipe = recipe_hash(site, theme, self.reader.media_origins)
+        self._release = release
         self._prints: dict[str, str] = json.loads(self._store.note(PRINTS) or "{}")
         self._made: list[Made] = []
         self._answers: dict[str, Answer] = {}
         self._plan = Plan([], {})
+        self._anew = True
 
     @property
     def whole(self) -> str | None:
         """Why everything must be made anew; None if the trace can be built on."""
         identity = self.trace.identity
-        if identity is None or self._live is None:
+        if identity is None or self._release is None:
             return "nothing was built before"
+        if self._store.note(PUBLISHING):
+            return "the build before was cut short"
         release, _, recipe = identity.rpartition("|")
-        if release != release_of(self._live):
+        if release != self._release:
             return "another release is live than the one that was built last"
         if recipe != self._recipe:
             return "velobuild, its configuration or the theme's options are others"
@@ -116,15 +116,12 @@ class Tracing:
         """Which of the targets must be made, each with its cause. `anew` is why all of them must, if they must."""
         why = anew or self.whole
         self._made, self._answers = [], {}
+        self._anew = why is not None
         if why is not None:
             self._plan = Plan(targets, {target.path: Cause("all", why) for target in targets})
             self._plan.gone = [] if self.trace.identity is None else self._gone(targets)
             return self._plan
-        changed = Differences(self._connection, self._reader).all()
-        self._unshown(changed)
-        changed.suspects.update({"template:": "a template", "asset:": "a static file"})
-        settle(self.trace, self._reader.answers, self._named, changed)
-        by_id = stale(self.trace, changed)
+        changed, by_id = self._changes(theme=True)
         plan = Plan(targets, {}, changed=changed)
         paths = {target.path: target for target in targets}
         for output in self.trace.outputs():
@@ -141,6 +138,60 @@ class Tracing:
         self._plan = plan
         return plan
 
+    def _changes(self, *, theme: bool) -> tuple[Changed, dict[int, Cause]]:
+        """(what changed, output → the first cause for making it anew)."""
+        changed = Differences(self._connection, self.reader).all()
+        self._unshown(changed)
+        if theme:
+            changed.suspects.update({"template:": "a template", "asset:": "a static file"})
+        settle(self.trace, self.reader.answers, self._named, changed)
+        return changed, stale(self.trace, changed)
+
+    @property
+    def needs_all(self) -> str | None:
+        """Why the whole site must be walked through, though most of it may stay; None if a few pages can change."""
+        if self.whole is not None:
+            return self.whole
+        if self._store.note(THEME) != self._theme.fingerprint:
+            return "the theme or a static file changed"
+        if self._store.note(UNSHOWN) != "[]" or self._store.note(LOST) != "[]" or self.trace.failed():
+            return "a post could not be shown"
+        return None
+
+    def plan_update(self) -> Plan | None:
+        """The same as `plan` from what changed alone; None where more must be looked at."""
+        changed, by_id = self._changes(theme=False)
+        if changed.renamed or changed.pages:
+            return None
+        self._made, self._answers, self._anew = [], {}, False
+        moved = moves(self.reader, changed.born, changed.gone, changed.lengths)
+        plan = Plan([], {}, changed=changed)
+        seen: set[str] = set()
+        for target in moved.targets:
+            output = self.trace.at(target.path)
+            seen.add(target.path)
+            if output is None:
+                plan.causes[target.path] = Cause("new", target.url)
+            elif output.id in by_id:
+                plan.causes[target.path] = by_id[output.id]
+            elif not same_target(output.target, target):
+                plan.causes[target.path] = Cause("route", target.url, "its place among the pages of its list")
+            else:
+                continue
+            if output is not None and output.target.route != target.route and "page" in {output.target.route}:
+                return None
+            plan.targets.append(target)
+        plan.gone = [output for path in moved.gone if (output := self.trace.at(path)) is not None]
+        gone = {output.id for output in plan.gone}
+        for id, cause in by_id.items():
+            if id not in gone:
+                target = self.trace.output(id).target
+                if target.path not in seen:
+                    plan.targets.append(target)
+                    plan.causes[target.path] = cause
+        self._plan = plan
+        return plan
+
     def _gone(self, targets: list[Target]) -> list[Output]:
         paths = {target.path for target in targets}
         return [output for output in self.trace.outputs() if output.target.path not in paths]
@@ -149,7 +200,7 @@ class Tracing:
         """Posts whose body could be shown and cannot, or the other way round, are others everywhere."""
         before = frozenset(json.loads(self._store.note(UNSHOWN) or "[]"))
         for id in sorted(before ^ self._site.unshown):
-            core = self._reader.core(id)
+            core = self.reader.core(id)
             if core is not None:
                 changed.fields[core.num] |= int(EVERY_FIELD)
 
@@ -157,12 +208,18 @@ class Tracing:
         self._made += made
         self._answers |= answers
 
-    def commit(self, live: Manifest | None, warn: Callable[[Diagnostic], None]) -> bool:
-        """Write what was made, in one transaction; `live` is the release that shows it. False if a change was missed:
-        then there is no trace any more, and the next build makes everything anew."""
+    def publishing(self, under_way: bool) -> None:
+        """Note that a release is about to go live, of which the trace does not know yet."""
+        self._store.remember(PUBLISHING, "1" if under_way else "")
+
+    def commit(self, release: str | None, warn: Callable[[Diagnostic], None], notes: Mapping[str, str]) -> bool:
+        """Write what was made, in one transaction; `release` is the live one that shows it, `notes` go with it.
+
+        False if a change was missed: then there is no trace any more, and the next build makes everything anew.
+        """
         plan = self._plan
         with transaction(self._connection):
-            if not plan.fresh and plan.gone is not None and len(plan.causes) == len(plan.targets):
+            if self._anew:
                 self.trace.forget()
             else:
                 self.trace.store(plan.changed.answers, plan.changed.stamps)
@@ -172,9 +229,11 @@ class Tracing:
             if self.trace.alarms:
                 self.trace.forget()
             else:
-                self.trace.close_change(f"{release_of(live)}|{self._recipe}")
-                self._note(PRINTS, json.dumps(self._prints, sort_keys=True))
-                self._note(UNSHOWN, json.dumps(sorted(self._site.unshown)))
+                self.trace.close_change(f"{release}|{self._recipe}")
+                own = {PRINTS: json.dumps(self._prints, sort_keys=True), THEME: self._theme.fingerprint, PUBLISHING: ""}
+                own[UNSHOWN] = json.dumps(sorted(self._site.unshown))
+                for key, value in {**own, **notes}.items():
+                    self._store.note_within(key, value)
         for key in self.trace.alarms:
             warn(
                 Diagnostic(
@@ -184,9 +243,6 @@ class Tracing:
                 )
             )
         return not self.trace.alarms
-
-    def _note(self, key: str, value: str) -> None:
-        self._connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
 
     def _of_theme(self, key: str) -> Fingerprint:
         kind, _, name = key.partition(":")

@@ -20,12 +20,13 @@ from pathlib import Path
 from velobuild.errors import GuardRefused
 from velobuild.model.outputs import OutputKind, Phase
 from velobuild.model.ports import Clock, utc_now
-from velobuild.publish import disk, manifest
+from velobuild.publish import disk, manifest, update
 from velobuild.publish.disk import disk_errors
 from velobuild.publish.manifest import Manifest, ManifestDamaged, ReleaseInfo
 from velobuild.publish.place import check_one_disk, check_place, check_writable, foreign
 from velobuild.publish.shelf import TEMPORARY, no_release
 from velobuild.publish.staging import Staging
+from velobuild.publish.update import Update, log_of, take_off, with_log
 
 ORDER = (Phase.ASSETS, Phase.PAGES, Phase.LISTS)
 OUT_KEY = "velobuild.out"  # kept with the manifest: it speaks of this folder and of no other
@@ -98,6 +99,8 @@ class InPlace:
         try:
             pending = self._pending()
             found = pending.after if pending else manifest.read(self._manifest)
+            if found is not None and pending is None:
+                found = with_log(found, self._manifest)
         except GuardRefused:
             return None
         return _without_out(found) if found and found.meta.get(OUT_KEY) == str(self._out) else None
@@ -106,6 +109,17 @@ class InPlace:
         """Finish what an earlier run left half published. Raises OutputError, GuardRefused."""
         with disk_errors("the site is half published and could not be completed", self._out):
             self._complete()
+        update.complete(self._state)
+
+    def identity(self) -> str | None:
+        """Which folder is live, told without reading what it holds; None if nothing is."""
+        found = disk.look(self._out)
+        return None if found is None or not self._manifest.exists() else f"{self._out}:{found.st_ino}"
+
+    def update(self) -> Update:
+        """Change a few files of the live folder: the caller has looked that it is ours."""
+        staging = self._staging / f"{TEMPORARY}update"
+        return Update(self._state, self._out, self._manifest, staging=staging, now=self._clock())
 
     def begin(self) -> Staging:
         """An empty folder for what changes, after an interrupted publication was completed.
@@ -144,6 +158,7 @@ class InPlace:
         """Store other `meta` with the live files."""
         with disk_errors("the manifest could not be written", self._manifest):
             disk.replace_file(self._manifest, manifest.encode(self._with_out(live)))
+            log_of(self._manifest).unlink(missing_ok=True)  # the manifest holds its updates now
 
     def commit(self, folder: Path, new: Manifest, old: Manifest | None) -> None:
         """Write the journal, then do what it says. Before the journal is on the disk a failure changes nothing; after
@@ -208,11 +223,12 @@ class InPlace:
             if paths:  # what is shown reaches the disk before what shows it
                 disk.flush(self._out, paths)
         for path in journal.removals:
-            self._take_off(path)
+            take_off(self._out, path)
         if journal.removals:
             disk.flush(self._out, ())
         disk.make_folder(self._manifest.parent)
         disk.replace_file(self._manifest, manifest.encode(journal.after))
+        log_of(self._manifest).unlink(missing_ok=True)
         self._journal.unlink()
         disk.sync_folder(self._state)
         shutil.rmtree(staged, ignore_errors=True)
@@ -223,32 +239,17 @@ class InPlace:
         # `a` may become a folder, or the folder `a` a file: what was there goes first.
         for at, character in enumerate(path):
             if character == "/" and path[:at] in removals:
-                self._take_off(path[:at])
+                take_off(self._out, path[:at])
         place = self._out / path
         if disk.is_folder(place):
             for gone in sorted(removals):
                 if gone.startswith(f"{path}/"):
-                    self._take_off(gone)
+                    take_off(self._out, gone)
             for folder, _, _ in os.walk(place, topdown=False):
                 with suppress(OSError):
                     Path(folder).rmdir()
         with disk.parent_of(staged, path) as (old, name), disk.parent_of(self._out, path, create=True) as (new, _):
             os.rename(name, name, src_dir_fd=old, dst_dir_fd=new)
-
-    def _take_off(self, path: str) -> None:
-        """Remove a file of ours, and the folders that are empty then. A folder of that name is no longer that file."""
-        try:
-            with disk.parent_of(self._out, path) as (parent, name):
-                os.unlink(name, dir_fd=parent)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            return
-        folder = (self._out / path).parent
-        while folder != self._out:
-            try:
-                folder.rmdir()
-            except OSError:
-                return
-            folder = folder.parent
 
     def _with_out(self, release: Manifest) -> Manifest:
         meta = {**release.meta, OUT_KEY: str(self._out)}

@@ -17,13 +17,14 @@ from pathlib import Path
 from velobuild.errors import OutputError
 from velobuild.model.outputs import Phase
 from velobuild.model.ports import Clock, utc_now
-from velobuild.publish import disk, history, manifest
+from velobuild.publish import disk, history, manifest, update
 from velobuild.publish.disk import disk_errors
 from velobuild.publish.history import History
 from velobuild.publish.manifest import Manifest, ReleaseInfo
 from velobuild.publish.place import check_one_disk, check_place, foreign
 from velobuild.publish.shelf import TEMPORARY, Shelf, no_release
 from velobuild.publish.staging import Staging, write_file
+from velobuild.publish.update import Update, log_of
 
 __all__ = ["Releases", "Staging", "write_file"]
 
@@ -58,7 +59,21 @@ class Releases:
         return self._shelf.live()
 
     def complete(self) -> None:
-        """There is nothing to finish: a release is live or it is not."""
+        """Finish an update of the live release that was cut short; a release itself is live or it is not."""
+        update.complete(self._state)
+
+    def identity(self) -> str | None:
+        """Which folder is live, told without reading what it holds; None if nothing is."""
+        number = self._shelf.live_number()
+        return None if number is None else f"{number}:{self._shelf.folder(number).stat().st_ino}"
+
+    def update(self) -> Update:
+        """Change a few files of the live release: the caller has looked that there is one."""
+        number = self._shelf.live_number()
+        assert number is not None
+        folder = self._shelf.folder(number)
+        staging = self._shelf.folders / f"{TEMPORARY}update"
+        return Update(self._state, folder, self._shelf.manifest_file(number), staging=staging, now=self._clock())
 
     def begin(self) -> Staging:
         """An empty folder for the next release, after what earlier runs left unfinished was removed.
@@ -66,6 +81,7 @@ class Releases:
         Raises OutputError, as `preflight`.
         """
         self._check_place()
+        self.complete()
         with disk_errors("the folder for a new release cannot be made", self._state):
             self._shelf.tidy(self._keep)
             try:
@@ -87,6 +103,7 @@ class Releases:
         VB5004 (it is damaged), OutputError; the live site is then as it was.
         """
         self._check_place()
+        self.complete()
         with disk_errors("the site could not be rolled back", self._out):
             self._shelf.tidy(self._keep)
             live = self._shelf.live_number()
@@ -127,7 +144,9 @@ class Releases:
         """Store other `meta` with the live release."""
         assert live.release is not None
         with disk_errors("the manifest could not be written", self._shelf.manifests):
-            disk.replace_file(self._shelf.manifest_file(live.release), manifest.encode(live))
+            file = self._shelf.manifest_file(live.release)
+            disk.replace_file(file, manifest.encode(live))
+            log_of(file).unlink(missing_ok=True)  # the manifest holds its updates now
 
     def commit(self, folder: Path, new: Manifest, old: Manifest | None) -> int:
         """Number the staged folder and make it live. On a failure before the link's rename nothing is left of it."""
@@ -188,6 +207,7 @@ class Releases:
     def _withdraw(self, number: int, folder: Path) -> None:
         with suppress(OSError):
             self._shelf.manifest_file(number).unlink(missing_ok=True)
+            log_of(self._shelf.manifest_file(number)).unlink(missing_ok=True)
         for left in (folder, self._shelf.folder(number)):
             shutil.rmtree(left, ignore_errors=True)
 

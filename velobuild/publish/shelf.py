@@ -13,6 +13,7 @@ from velobuild.publish import disk, history, manifest
 from velobuild.publish.disk import Identity, disk_errors
 from velobuild.publish.history import History
 from velobuild.publish.manifest import Manifest, ReleaseInfo
+from velobuild.publish.update import log_of, with_log
 
 TEMPORARY = ".tmp-"
 
@@ -28,7 +29,7 @@ class Shelf:
         self.manifests = state / "manifests"
         self.record = state / "releases.json"
         self._out = out
-        self._read: tuple[int, Identity, Manifest] | None = None
+        self._read: tuple[int, tuple[Identity, Identity | None], Manifest] | None = None
 
     def numbers(self) -> list[int]:
         """Of all folders, ascending."""
@@ -78,15 +79,21 @@ class Shelf:
         """Read once and kept as long as the file is the same. Raises GuardRefused VB5004 if it is damaged."""
         file = self.manifest_file(number)
         try:
-            identity = Identity.of(file.stat())
+            identity = (Identity.of(file.stat()), _identity(log_of(file)))
         except OSError:
-            return manifest.read(file)
+            return self._read_anew(number)
         if self._read is None or self._read[:2] != (number, identity):
-            found = manifest.read(file)
+            found = self._read_anew(number)
             if found is None:
                 return None
             self._read = (number, identity, found)
         return self._read[2]
+
+    def _read_anew(self, number: int) -> Manifest | None:
+        """The manifest with the updates since it was written."""
+        file = self.manifest_file(number)
+        found = manifest.read(file)
+        return None if found is None else with_log(found, file)
 
     def trusted_manifest(self, number: int) -> Manifest:
         """Raises GuardRefused VB5005 if there is no such release, VB5004 if its manifest is lost or damaged."""
@@ -117,7 +124,7 @@ class Shelf:
         held = live and self.history().held == number
         found: Manifest | None = None
         with suppress(GuardRefused):
-            found = manifest.read(self.manifest_file(number))
+            found = self._read_anew(number)
         if found is None:
             return ReleaseInfo(number, None, None, None, live, held)
         return ReleaseInfo(number, found.created_at, len(found.files), found.size_bytes, live, held)
@@ -138,6 +145,8 @@ class Shelf:
                 self.remove(number)
         for number in set(_numbers_in(self.manifests, ".json")) - set(self.numbers()):
             self.manifest_file(number).unlink()
+        for number in set(_numbers_in(self.manifests, ".log")) - set(self.numbers()):
+            log_of(self.manifest_file(number)).unlink()
         self.prune(keep)
 
     def prune(self, keep: int) -> bool:
@@ -156,6 +165,7 @@ class Shelf:
         gone = self.folders / f"{TEMPORARY}gone-{number}"
         self.folder(number).rename(gone)  # first, for a half-removed folder must not look like a release
         self.manifest_file(number).unlink(missing_ok=True)
+        log_of(self.manifest_file(number)).unlink(missing_ok=True)
         shutil.rmtree(gone)
 
     def _remove_temporary(self) -> None:
@@ -173,6 +183,11 @@ class Shelf:
     def link_prefix(self) -> str:
         """How the temporary links beside `out` begin."""
         return f".{self._out.name}{TEMPORARY}"
+
+
+def _identity(file: Path) -> Identity | None:
+    found = disk.look(file)
+    return None if found is None else Identity.of(found)
 
 
 def no_release(what: str, where: Path) -> GuardRefused:

@@ -1,0 +1,232 @@
+"""A few changed posts become a few changed files of the live site, at a cost that does not grow with the site.
+
+Whatever is not plainly of that kind (a new theme, an address that another post wanted, a body that cannot be shown) is
+left to a full build, which walks through the whole site and renders what has changed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from velobuild.config.schema import Secret
+from velobuild.content.codec import tag_key
+from velobuild.content.database import Connection
+from velobuild.content.dirty import PostBefore, marked
+from velobuild.content.memo import Memo, memo_key
+from velobuild.content.permalinks import assign_some
+from velobuild.content.store import Store
+from velobuild.errors import ContentProblem
+from velobuild.graph.bodies import prepare_body, recipe_of, remember
+from velobuild.graph.reader import Reader
+from velobuild.graph.routes import reserved, tags_are_apart
+from velobuild.graph.site import Site
+from velobuild.graph.trace import Made
+from velobuild.model.entries import Collection
+from velobuild.model.outputs import OutputFile, Published, Target
+from velobuild.pipeline.fetching import MediaMoves, fetch_some
+from velobuild.pipeline.run import Run
+from velobuild.pipeline.tracing import PAGES, POSTS, Plan, Tracing
+from velobuild.publish.guard import SecretScan, shrink
+from velobuild.publish.inplace import InPlace
+from velobuild.publish.manifest import Manifest
+from velobuild.publish.releases import Releases, write_file
+from velobuild.publish.update import Update
+from velobuild.render.theme import Theme
+from velobuild.render.workers import RenderJob, render_all
+
+POSTS_MAX = 500
+OUTPUTS_MAX = 2_000
+IN_THE_WAY = frozenset({Collection.PAGES.value})
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """What an update did. `rendered` are the paths that were rendered, whether their bytes changed or not."""
+
+    published: Published
+    pages: int
+    files: int
+    rendered: tuple[str, ...]
+
+
+def update(
+    run: Run,
+    connection: Connection,
+    site: Site,
+    theme: Theme,
+    publisher: Releases | InPlace,
+    *,
+    file_token: Callable[[], Secret] | None,
+) -> Updated | None:
+    """Bring the live site up to date by changing single files; None where the whole site must be walked through.
+
+    Raises GuardRefused, OutputError; the live site is then as it was.
+    """
+    if run.options.clean or run.options.strict:
+        return None
+    tracing = Tracing(connection, site, theme, publisher.identity())
+    if tracing.needs_all is not None:
+        return None
+    kinds = dict(connection.execute("SELECT kind, count(*) FROM dirty GROUP BY kind").fetchall())
+    if kinds.keys() & IN_THE_WAY or kinds.get(Collection.POSTS.value, 0) > POSTS_MAX:
+        return None
+    with run.phase("prepare"):
+        if not _settle(connection, site) or not _prepare(run, connection, site):
+            return None
+    with run.phase("media"):
+        media = fetch_some(run, connection, site, tracing.reader, file_token=file_token)
+    if media is None:
+        return None
+    with run.phase("plan"):
+        tracing = Tracing(connection, site, theme, publisher.identity())
+        plan = tracing.plan_update()
+    if plan is None or len(plan.targets) > OUTPUTS_MAX:
+        return None
+    if not plan.targets and not plan.gone and not media.puts and not media.removals:
+        return _nothing(run, tracing, publisher)
+    return _publish(run, connection, site, theme, publisher, tracing, plan, media)
+
+
+def _settle(connection: Connection, site: Site) -> bool:
+    reader = Reader(connection, site)
+    return tags_are_apart(reader) and assign_some(
+        connection,
+        urls=site.config.urls,
+        zone=site.zone,
+        as_of=site.as_of,
+        fixed=reserved(reader, terms=False),
+        exclude_tags=frozenset(tag_key(tag) for tag in site.config.source.exclude_tags),
+    )
+
+
+def _prepare(run: Run, connection: Connection, site: Site) -> bool:
+    """Prepare the changed bodies; False if one cannot be shown."""
+    memo, recipe = Memo(connection), recipe_of(site.post_markup)
+    bodies = []
+    for entry in marked(connection):
+        if entry.kind != Collection.POSTS:
+            continue
+        row = connection.execute(
+            "SELECT input FROM body JOIN permalink USING (post_id) WHERE post_id = ?", (entry.id,)
+        ).fetchone()
+        if row is None or (isinstance(entry.before, PostBefore) and entry.before.input == row[0]):
+            continue
+        try:
+            body = prepare_body(connection, site, entry.id)
+        except ContentProblem:
+            return False
+        if memo.get(memo_key(recipe, row[0])) is None:
+            for finding in body.warnings:
+                run.warn(finding)
+        bodies.append(body)
+    remember(connection, bodies)
+    return True
+
+
+def _nothing(run: Run, tracing: Tracing, publisher: Releases | InPlace) -> Updated | None:
+    """Nothing that a page shows has changed: the rows say so, and the live files are looked at."""
+    live = publisher.live()
+    if live is None or not is_whole(live, run.loaded.out):
+        return None
+    if not tracing.commit(publisher.identity(), run.warn, {}):
+        return None
+    return Updated(Published(None, ()), int(live.meta.get("pages", "0")), len(live.files), ())
+
+
+def is_whole(live: Manifest, out: os.PathLike[str]) -> bool:
+    """Whether every file of the live release is there in its size. Its bytes are compared when something changes."""
+    place = os.fspath(out)
+    for path, file in live.files.items():
+        try:
+            # One of thousands: a Path for each would cost more than the question.
+            if os.stat(f"{place}/{path}").st_size != file.size_bytes:  # noqa: PTH116
+                return False
+        except OSError:
+            return False
+    return True
+
+
+def _publish(
+    run: Run,
+    connection: Connection,
+    site: Site,
+    theme: Theme,
+    publisher: Releases | InPlace,
+    tracing: Tracing,
+    plan: Plan,
+    media: MediaMoves,
+) -> Updated | None:
+    store = Store(connection)
+    posts_before = int(store.note(POSTS) or "0")
+    posts = posts_before + _difference(plan, "post")
+    limits = site.config.limits
+    shrink(
+        posts_before, posts, percent=limits.shrink_percent, posts=limits.shrink_posts, allowed=run.options.allow_shrink
+    )
+    pages = int(store.note(PAGES) or "0") + _difference(plan, None)
+    staged = publisher.update()
+    try:
+        with run.phase("render"):
+            files = _render(run, site, theme, tracing, plan, staged)
+        if files is None:
+            return None
+        copied = [staged.copy_in(path, *source) for path, source in sorted(media.puts.items())]
+        removals = [*(output.target.path for output in plan.gone), *sorted(media.removals)]
+        notes = {PAGES: str(pages), POSTS: str(posts)}
+        gone = {output.target.params["id"]: None for output in plan.gone if output.target.route == "post"}
+        paths = {target.params["id"]: target.path for target in plan.targets if target.route == "post"}
+        with run.phase("publish"):
+            changes = staged.publish(
+                [*copied, *files],
+                removals,
+                {"pages": str(pages)},
+                {"posts": {**gone, **paths}},
+                guards=[SecretScan(run.loaded.tokens)],
+                commit=lambda: _commit(tracing, publisher, run, notes),
+            )
+    finally:
+        staged.discard()
+    return Updated(Published(None, changes), pages, 0, tuple(target.path for target in plan.targets))
+
+
+def _commit(tracing: Tracing, publisher: Releases | InPlace, run: Run, notes: dict[str, str]) -> None:
+    tracing.commit(publisher.identity(), run.warn, notes)
+
+
+def _difference(plan: Plan, route: str | None) -> int:
+    """By how many the pages of a route grow; of all pages that are no redirects without one."""
+
+    def counts(target: Target) -> bool:
+        if route is not None:
+            return target.route == route
+        return target.renderer == "template" and target.route != "redirect"
+
+    born = sum(counts(target) for target in plan.targets if plan.causes[target.path].kind == "new")
+    return born - sum(counts(output.target) for output in plan.gone)
+
+
+def _render(
+    run: Run, site: Site, theme: Theme, tracing: Tracing, plan: Plan, staged: Update
+) -> list[OutputFile] | None:
+    """The files whose bytes differ from the live ones, in the folder of the update; None if a page failed."""
+    live = {target.path: output.file.sha256 for target in plan.targets if (output := tracing.trace.at(target.path))}
+    by_path = {target.path: target for target in plan.targets}
+    # What a reader waits for first: the pages of posts, then what lists them.
+    targets = sorted(plan.targets, key=lambda target: target.route != "post")
+    files: list[OutputFile] = []
+    made: list[Made] = []
+    for rendered in render_all(RenderJob(site, theme, staged.folder, live, write_file, targets), jobs=1):
+        if rendered.failed:
+            return None
+        for one in rendered.files:
+            path = one.file.path
+            made.append(Made(by_path[path], one.file, one.reads, plan.causes[path].encode(), one.render_us))
+            if not one.same:
+                files.append(one.file)
+        for finding in rendered.warnings:
+            run.warn(finding)
+        tracing.made(made, rendered.answers)
+        made = []
+    return files

@@ -6,14 +6,14 @@ import ast
 import inspect
 from functools import cache
 
-from velobuild.config import schema
+from velobuild.config import schema, source_schema
 
 
 @cache
 def descriptions() -> dict[str, dict[str, str]]:
     """Class name → field name → the docstring under the field, on one line."""
     found: dict[str, dict[str, str]] = {}
-    for node in ast.parse(inspect.getsource(schema)).body:
+    for node in (*ast.parse(inspect.getsource(schema)).body, *ast.parse(inspect.getsource(source_schema)).body):
         if isinstance(node, ast.ClassDef):
             found[node.name] = {}
             for field, below in zip(node.body, node.body[1:], strict=False):

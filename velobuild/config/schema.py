@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
 
+from velobuild.config.listen_schema import ListenConfig
 from velobuild.config.source_schema import (
     CollectionsConfig,
     FieldsConfig,
@@ -30,6 +31,7 @@ __all__ = [
     "FeedsConfig",
     "FieldsConfig",
     "LimitsConfig",
+    "ListenConfig",
     "Loaded",
     "MarkdownConfig",
     "MediaFieldsConfig",
@@ -264,6 +266,7 @@ class Config:
     seo: SeoConfig = field(default_factory=SeoConfig)
     build: BuildConfig = field(default_factory=BuildConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    listen: ListenConfig = field(default_factory=ListenConfig)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,8 +280,11 @@ class Loaded:
     warnings: tuple[Diagnostic, ...] = ()
 
     def require_tokens(self) -> tuple[Secret, ...]:
-        """The tokens, at least one. Raises ConfigError VB1201: only what talks to the CMS needs one."""
-        if not self.tokens:
+        """The tokens, at least one unless the CMS answers without. Raises ConfigError VB1201.
+
+        Only what talks to the CMS needs one.
+        """
+        if not self.tokens and self.config.source.type not in TOKENLESS:
             name = self.config.source.token_env
             wanted = {
                 "velocms": "a read-only key in the CMS (posts:read, media:read, site-settings:read)",

@@ -205,7 +205,7 @@ def content_hash(connection: Connection) -> str:
 def _plain(config: Config) -> dict[str, object]:
     """The configuration without what changes no byte of the site."""
     values = asdict(config)
-    for name in ("build", "limits"):
+    for name in ("build", "limits", "listen"):
         values.pop(name)
     for name in ("token_env", "token_file", "rate_limit"):
         values["source"].pop(name)

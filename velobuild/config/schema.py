@@ -284,11 +284,12 @@ class Loaded:
 
         Only what talks to the CMS needs one.
         """
-        if not self.tokens and self.config.source.type not in TOKENLESS:
+        if not self.tokens and self.config.source.needs_token:
             name = self.config.source.token_env
             wanted = {
                 "velocms": "a read-only key in the CMS (posts:read, media:read, site-settings:read)",
                 "pocketbase": "a token of a user who may read and not write (docs/pocketbase.md)",
+                "polycms": "a token, or in the older generation a key (docs/polycms.md)",
             }[self.config.source.type]
             raise ConfigError(
                 "no token was found",

@@ -10,6 +10,9 @@ from typing import Annotated, Literal
 
 from annotated_types import MinLen
 
+TOKENLESS = frozenset({"polycms"})
+"""The types of source whose posts anybody may read."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionsConfig:
@@ -119,3 +122,8 @@ class SourceConfig:
     fields: FieldsConfig = field(default_factory=FieldsConfig)
     media_fields: MediaFieldsConfig = field(default_factory=MediaFieldsConfig)
     settings_fields: SettingsFieldsConfig = field(default_factory=SettingsFieldsConfig)
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether nothing can be asked without one. Of PolyCMS only the older generation says no, once it is asked."""
+        return self.type not in TOKENLESS

@@ -26,6 +26,7 @@ from velobuild.model.ports import Clock, Progress, Warn, utc_now
 from velobuild.pipeline.fetching import fetch_media
 from velobuild.pipeline.keeping import POSTS, live_posts
 from velobuild.pipeline.making import make, settle, strict_refusal
+from velobuild.pipeline.naming import synchronise_named
 from velobuild.pipeline.preparing import prepare
 from velobuild.pipeline.run import BuildOptions, Run
 from velobuild.pipeline.syncing import once_more_if_damaged, opened, read_local_pages, synchronise
@@ -223,6 +224,19 @@ def _sync(run: Run, store: Store, cache: Path | None) -> SyncReport | None:
             )
         return None
     with run.phase("sync"):
+        if run.options.named:
+            report = synchronise_named(
+                store,
+                run.loaded,
+                run.options.named,
+                cache=cache,
+                allow_shrink=run.options.allow_shrink,
+                clock=run.clock,
+                warn=run.warn,
+                progress=run.progress,
+            )
+            if report is not None:
+                return report
         return synchronise(
             store,
             run.loaded,

@@ -6,7 +6,7 @@ a token that counts from one that does not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from velobuild.model.entries import Collection, Delta, Media
 from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
 from velobuild.sources.listing import no_progress
 from velobuild.sources.memory import Memory, recall
+from velobuild.sources.named import NothingKnown
 from velobuild.sources.opening import Opened, connect, site_of
 from velobuild.sources.pocketbase_api import API_PATH, POCKETBASE, START, FileTokens, Pages, check_token, file_url
 from velobuild.sources.pocketbase_doctor import diagnose
@@ -86,6 +87,22 @@ class PocketBase:
             self._warn(
                 Diagnostic("VB2207", "comments are not read from PocketBase", "source.comments", "leave it at false")
             )
+
+    def fetch(self, ids: Sequence[str]) -> Iterator[Delta]:
+        """See `FetchesPosts.fetch`. A post that is not shown is certain to be gone only to a whole reading."""
+        self._tally = Tally(may_empty=False)
+        posts = PostReading(
+            self._client,
+            self._config,
+            self._limits,
+            known=NothingKnown(),
+            memory=recall(None, self._limits),
+            tally=self._tally,
+            now=self._clock(),
+            warn=self._warn,
+            progress=self._progress,
+        )
+        yield from posts.named(ids)
 
     def _covers(self, known: Known, posts: PostReading) -> dict[str, str]:
         """The media entries that posts brought along, now or when they were read."""

@@ -6,7 +6,7 @@ over at once and survives a stop at any moment. A post goes only when the CMS, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from velobuild.model.entries import Collection, Comment, Delta, Media
 from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
 from velobuild.sources.listing import PER_PAGE, Listing, no_progress
 from velobuild.sources.memory import Memory, recall
+from velobuild.sources.named import read_named
 from velobuild.sources.posts import POSTS, PostReading, Tally, left_out
 from velobuild.sources.records import (
     Unusable,
@@ -93,6 +94,11 @@ class VeloCms:
         if self._config.comments:
             yield from self._records(known, COMMENTS, "comments", {"status": "approved"}, memory, posts.versions)
         yield from self._settings(known, memory)
+
+    def fetch(self, ids: Sequence[str]) -> Iterator[Delta]:
+        """See `FetchesPosts.fetch`."""
+        self._tally = Tally()
+        yield from read_named(self._client, self._config, self._limits, ids, tally=self._tally, warn=self._warn)
 
     def _calls_after_posts(self, known: Known, *, media: bool) -> int:
         """The settings, and lists that are taken to be as long as last time."""

@@ -98,6 +98,8 @@ def toml(value: Any) -> str:
 def defaults(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
     """(dotted key, how the documentation spells its default)."""
     for field in fields(value):
+        if field.metadata.get("key", field.name) is None:  # Not written under this name.
+            continue
         key = f"{prefix}{field.metadata.get('key', field.name)}"
         inner = getattr(value, field.name)
         if is_dataclass(inner):

@@ -5,22 +5,26 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from velobuild.config import checks, shape
+from velobuild.config.blocks import blocks_of
 from velobuild.config.environment import DEFAULTS, KEYS
-from velobuild.config.layers import Layers
+from velobuild.config.layers import Block, Layers
+from velobuild.config.positions import Path as KeyPath
 from velobuild.config.positions import Place, positions
 from velobuild.config.report import Finding, Source, config_error, excerpt
-from velobuild.config.schema import Config, Loaded
+from velobuild.config.schema import Config, Loaded, SourceConfig
 from velobuild.config.secrets import read_dotenv, read_tokens, secrets_in
+from velobuild.config.source_schema import BUILT_IN
 from velobuild.config.validate import unknown_keys, validated
 from velobuild.errors import ConfigError, Diagnostic, Severity
 
 FILE_NAME = "velobuild.toml"
+CMS_TYPES = frozenset(BUILT_IN) - {"folder"}
 
 
 def load(
@@ -50,40 +54,84 @@ def load(
     dotenv = read_dotenv(path.parent / ".env", warn=warnings)
 
     layers = Layers()
-    layers.add_table(raw, label=name, in_file=())
+    wrong_blocks = _lay(layers, raw, label=name, in_file=())
     source = Source(name, text, positions(text), layers)
     findings = list(_secret_findings({**raw, "env": environments}, overrides or {}))
-    findings += _environment_findings(environments, env_name)
+    findings += wrong_blocks
+    findings += _environment_findings(environments, env_name, layers.blocks)
     if env_name is not None and isinstance(environments, dict) and isinstance(environments.get(env_name), dict):
-        layers.add_table(environments[env_name], label=f"[env.{env_name}] in {name}", in_file=("env", env_name))
+        label = f"[env.{env_name}] in {name}"
+        findings += _lay(layers, environments[env_name], label=label, in_file=("env", env_name))
     _add_variables(layers, environment, dotenv)
     for key, value in (overrides or {}).items():
         layers.add_text(key, value, label=(labels or {}).get(key, f"--set {key}"))
 
-    document, unknown = unknown_keys(layers.document)
+    document, unknown = unknown_keys(layers.document, layers.blocks)
     findings += unknown
-    config, wrong = validated(document)
+    config, wrong = validated(document, layers.blocks)
     findings += wrong
     if config is not None:
         config = checks.normalised(config)
         findings += [Finding(w.path, w.code, w.what, hint=w.hint, about_value=True) for w in checks.findings(config)]
     if not needs_cms:
-        findings = [f for f in findings if (f.code, f.path) != ("VB1105", ("source", "url"))]
+        findings = [f for f in findings if (f.code, f.path[:1], f.path[-1:]) != ("VB1105", ("source",), ("url",))]
     if findings or config is None:
         diagnostics = [source.diagnostic(finding) for finding in findings]
         secret = {found.where for found in diagnostics if found.code == "VB1203"}
         # A token under an unknown key is one mistake, not two.
         raise config_error(d for d in diagnostics if d.code == "VB1203" or d.where not in secret)
 
-    tokens = read_tokens(
-        config.source.token_env,
-        config.source.token_file,
-        root=path.parent,
-        environment=environment,
-        dotenv=dotenv,
-        warn=warnings,
+    takers = [one for one in config.sources if one.type != "folder"]
+    by_source = {
+        one.key: read_tokens(
+            one.token_env if _may_take_token(one) else None,
+            one.token_file,
+            root=path.parent,
+            environment=environment,
+            dotenv=dotenv,
+            warn=warnings,
+            fallback=len(takers) == 1 and one.type in BUILT_IN,
+        )
+        for one in takers
+    }
+    every = {token.reveal(): token for tokens in reversed(by_source.values()) for token in reversed(tokens)}
+    return Loaded(
+        config=config,
+        file=path,
+        tokens=tuple(reversed(every.values())),
+        origins=_origins(layers, config),
+        warnings=tuple(warnings),
+        tokens_by_source=by_source if config.more_sources else {},
     )
-    return Loaded(config=config, file=path, tokens=tokens, origins=_origins(layers, config), warnings=tuple(warnings))
+
+
+def _may_take_token(source: SourceConfig) -> bool:
+    """Whether the variable is meant for the source: a package that adds one is given what its owner names, no more."""
+    return source.type in BUILT_IN or source.token_env != SourceConfig().token_env
+
+
+def source_keys() -> frozenset[str]:
+    """Every key that a `[source]` table may hold."""
+    table = shape.root().keys["source"][1]
+    return frozenset(table.keys) if isinstance(table, shape.Table) else frozenset()
+
+
+def _with_index(path: KeyPath, blocks: Sequence[Block]) -> KeyPath:
+    """A path with a block's place in the file instead of its name."""
+    places = {block.name: block.index for block in blocks}
+    if path[:1] == ("source",) and len(path) > 1 and path[1] in places:
+        return ("source", places[str(path[1])], *path[2:])
+    return path
+
+
+def _lay(layers: Layers, table: Mapping[str, Any], *, label: str, in_file: KeyPath) -> list[Finding]:
+    """Add a table, with its `[[source]]` blocks by their names; what is wrong with those."""
+    blocks, findings = blocks_of(table, source_keys())
+    if isinstance(table.get("source"), list):
+        table = {key: value for key, value in table.items() if key != "source"}
+        layers.add_blocks(blocks, label=label, in_file=in_file)
+    layers.add_table(table, label=label, in_file=in_file)
+    return [replace(finding, path=(*in_file, *finding.path)) for finding in findings]
 
 
 def _find(file: Path | None, directory: Path) -> Path:
@@ -168,7 +216,7 @@ def _secret_findings(raw: Mapping[str, Any], overrides: Mapping[str, str]) -> It
             )
 
 
-def _environment_findings(environments: Any, env_name: str | None) -> Iterable[Finding]:
+def _environment_findings(environments: Any, env_name: str | None, blocks: Sequence[str]) -> Iterable[Finding]:
     """Problems of `[env.NAME]` sections; those that are not chosen now are checked for unknown keys alone."""
     if not isinstance(environments, dict):
         yield Finding(("env",), "VB1101", "`env` is a table of tables", hint="such as [env.production.site]")
@@ -177,8 +225,12 @@ def _environment_findings(environments: Any, env_name: str | None) -> Iterable[F
         if not isinstance(table, dict):
             yield Finding(("env", name), "VB1101", f"`env.{name}` is a table", hint=f"such as [env.{name}.site]")
         elif name != env_name:
-            for finding in unknown_keys(table)[1]:
-                yield replace(finding, path=("env", name, *finding.path))
+            its_blocks, wrong = blocks_of(table, source_keys())
+            if isinstance(table.get("source"), list):
+                table = {**table, "source": {block.name: block.table for block in its_blocks}}
+                blocks = [block.name for block in its_blocks]
+            for finding in (*wrong, *unknown_keys(table, blocks)[1]):
+                yield replace(finding, path=("env", name, *_with_index(finding.path, its_blocks)))
     if env_name is not None and env_name not in environments:
         names = ", ".join(f"`{name}`" for name in sorted(environments)) or "none"
         raise config_error(
@@ -197,17 +249,32 @@ def _environment_findings(environments: Any, env_name: str | None) -> Iterable[F
 def _add_variables(layers: Layers, environment: Mapping[str, str], dotenv: Mapping[str, str]) -> None:
     for variables, only_if_unset in ((DEFAULTS, True), (KEYS, False)):
         for variable, key in variables.items():
+            key = _default_place(layers, key) if only_if_unset else key
             value = environment.get(variable) or dotenv.get(variable)
-            if value and not (only_if_unset and layers.has(key)):
+            if key and value and not (only_if_unset and layers.has(key)):
                 label = f"environment variable {variable}" if environment.get(variable) else f"{variable} in .env"
                 layers.add_text(key, value, label=label)
+
+
+def _default_place(layers: Layers, key: str) -> str:
+    """Which key the vendor's variable sets: the address of the one source, or of the first CMS that has none; or ""."""
+    sources = layers.document.get("source", {})
+    candidates = [(f"source.{name}", sources[name]) for name in layers.blocks] or [("source", sources)]
+    for prefix, table in candidates:
+        if isinstance(table, Mapping) and "url" not in table and table.get("type", "velocms") in CMS_TYPES:
+            return f"{prefix}.{key.partition('.')[2]}"
+    return ""
 
 
 def _origins(layers: Layers, config: Config) -> dict[str, str]:
     """Dotted key → what set it, for every key that has a value; keys of lists stand for the whole list."""
     origins: dict[str, str] = {}
-    for key in shape.dotted_keys():
-        dotted = key.partition("[]")[0]
+    keys = [key.partition("[]")[0] for key in shape.dotted_keys()]
+    if layers.blocks:
+        below = [key.partition(".")[2] for key in keys if key.startswith("source.")]
+        keys = [key for key in keys if not key.startswith("source.")]
+        keys += [f"source.{name}.{key}" for name in layers.blocks for key in below]
+    for dotted in keys:
         origin = layers.origin(tuple(dotted.split(".")))
         origins[dotted] = origin.label if origin is not None else "default"
     return dict(sorted(origins.items()))

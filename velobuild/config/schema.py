@@ -7,7 +7,7 @@ The docstring under a field is what an editor shows of it, through the JSON sche
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -255,6 +255,7 @@ class Config:
 
     site: SiteConfig = field(default_factory=SiteConfig)
     source: SourceConfig = field(default_factory=SourceConfig)
+    more_sources: tuple[SourceConfig, ...] = field(default=(), metadata={"key": None})
     content: ContentConfig = field(default_factory=ContentConfig)
     urls: UrlsConfig = field(default_factory=UrlsConfig)
     redirects: tuple[RedirectConfig, ...] = ()
@@ -268,23 +269,48 @@ class Config:
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     listen: ListenConfig = field(default_factory=ListenConfig)
 
+    @property
+    def sources(self) -> tuple[SourceConfig, ...]:
+        """All sources, in the order of the file: `source` is the first."""
+        return (self.source, *self.more_sources)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A configuration with the place it came from. `origins` maps a dotted key to what set it."""
+    """A configuration with the place it came from. `origins` maps a dotted key to what set it.
+
+    `tokens` are those of all sources; `tokens_by_source` tells whose they are where there are several.
+    """
 
     config: Config
     file: Path
     tokens: tuple[Secret, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()
+    tokens_by_source: Mapping[str, tuple[Secret, ...]] = field(default_factory=dict)
+
+    def each_source(self) -> tuple[Loaded, ...]:
+        """For every source the configuration as if there were no other: what opens it sees no other's token."""
+        if not self.config.more_sources:
+            return (self,)
+        return tuple(
+            replace(
+                self,
+                config=replace(self.config, source=source, more_sources=()),
+                tokens=self.tokens_by_source.get(source.key, ()),
+                tokens_by_source={},
+            )
+            for source in self.config.sources
+        )
 
     def require_tokens(self) -> tuple[Secret, ...]:
         """The tokens, at least one unless the CMS answers without. Raises ConfigError VB1201.
 
         Only what talks to the CMS needs one.
         """
-        if not self.tokens and self.config.source.needs_token:
+        for single in self.each_source() if self.config.more_sources else ():
+            single.require_tokens()
+        if not self.tokens and not self.config.more_sources and self.config.source.needs_token:
             name = self.config.source.token_env
             wanted = {
                 "velocms": "a read-only key in the CMS (posts:read, media:read, site-settings:read)",

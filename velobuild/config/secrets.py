@@ -17,8 +17,8 @@ from velobuild.errors import ConfigError, Diagnostic
 
 FALLBACK_NAME = "VELOBUILD_TOKEN"
 
-# A key of the CMS, or a JSON web token such as PocketBase's.
-LOOKS_SECRET = re.compile(r"velo_[0-9A-Za-z]{16,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*")
+# A key of VeloCMS or CometCMS, or a JSON web token such as PocketBase's.
+LOOKS_SECRET = re.compile(r"velo_[0-9A-Za-z]{16,}|ctcms_[0-9A-Za-z_]{16,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*")
 SECRET_KEY = re.compile(r"(?:^|_)(?:token|secret|password|passwd|api_?key|authorization|bearer)$|^key$", re.IGNORECASE)
 SECRET_ASSIGNMENT = re.compile(
     r"(?P<key>(?:[\w.-]*[_.-])?(?:token|secret|password|passwd|api_?key|authorization|bearer)[\"']?\s*[=:]\s*)(?P<value>\S.*)",
@@ -50,7 +50,7 @@ def secrets_in(table: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[t
     if isinstance(table, Mapping):
         for key, value in table.items():
             # A theme's options are the theme's: `site_key = "…"` of a search box is public by design.
-            named = SECRET_KEY.search(str(key)) and "options" not in path
+            named = SECRET_KEY.search(str(key)) and not {"theme", "options"} <= set(path)
             if named and isinstance(value, str):
                 yield (*path, key), f"`{key}`"
             else:
@@ -77,17 +77,21 @@ def read_dotenv(file: Path, *, warn: list[Diagnostic]) -> dict[str, str]:
 
 
 def read_tokens(
-    token_env: str,
+    token_env: str | None,
     token_file: str | None,
     *,
     root: Path,
     environment: Mapping[str, str],
     dotenv: Mapping[str, str],
     warn: list[Diagnostic],
+    fallback: bool = True,
 ) -> tuple[Secret, ...]:
-    """All tokens, the first to be tried first, each once. Raises ConfigError VB1202 for one that cannot be sent."""
+    """All tokens, the first to be tried first, each once. Raises ConfigError VB1202 for one that cannot be sent.
+
+    Without `fallback` the variable that names no source, VELOBUILD_TOKEN, does not count.
+    """
     found: list[Secret] = []
-    for name in (token_env, f"{token_env}_2", FALLBACK_NAME):
+    for name in (*((token_env, f"{token_env}_2") if token_env else ()), *([FALLBACK_NAME] if fallback else ())):
         if environment.get(name):
             found.append(Secret(environment[name], f"environment variable {name}"))
         elif dotenv.get(name):

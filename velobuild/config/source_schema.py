@@ -5,18 +5,25 @@ Apart from `config.schema` for its length; `config.schema` offers these names to
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import MinLen
 
-TOKENLESS = frozenset({"polycms"})
+TOKENLESS = frozenset({"polycms", "cometcms", "folder"})
 """The types of source whose posts anybody may read."""
+
+
+MAIN = "main"
+"""What a source without a name is called where one has to be."""
+BUILT_IN = ("velocms", "pocketbase", "polycms", "cometcms", "folder")
+"""The types of source that velobuild brings along; an installed package may add others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionsConfig:
-    """PocketBase: the names of the collections. Empty, there is none."""
+    """PocketBase, CometCMS: the names of the collections. Empty, there is none."""
 
     posts: Annotated[str, MinLen(1)] = "posts"
     """The collection of the posts."""
@@ -24,6 +31,12 @@ class CollectionsConfig:
     """The collection of pictures and other files."""
     settings: str = "site_settings"
     """The collection whose one record holds the site's settings."""
+    tags: str = ""
+    """CometCMS: the collection of the tags; the posts' relation to it is read as their tags."""
+    authors: str = ""
+    """CometCMS: the collection of the authors; the posts' relation to it is read as their author."""
+    pages: str = ""
+    """CometCMS: the collection of pages beside the posts, such as an imprint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +109,12 @@ class SettingsFieldsConfig:
 class SourceConfig:
     """Where the posts come from."""
 
-    type: Literal["velocms", "pocketbase"] = "velocms"
-    """The kind of CMS."""
+    type: Literal["velocms", "pocketbase", "polycms", "cometcms", "folder"] | str = "velocms"
+    """The kind of CMS, or `folder`; an installed package may add others."""
+    name: str | None = None
+    """Several sources: what this one is called; a part of its posts' ids, so that they stay apart from the others'."""
+    path: Annotated[str, MinLen(1)] = "content"
+    """Folder: where the Markdown files are, relative to velobuild.toml."""
     url: str | None = None
     """The CMS's address; falls back to the environment variable VELOCMS_SITE_URL."""
     token_env: str = "VELOCMS_API_KEY"  # noqa: S105 - the name of a variable
@@ -118,12 +135,37 @@ class SourceConfig:
     """What happens to pictures on hosts that are not allowed: they stay links, or are left out."""
     published: Annotated[str, MinLen(1)] = "published"
     """PocketBase: the status of a published post; `true` for a field that is true or false."""
+    api: Literal["auto", "v1", "legacy"] = "auto"
+    """PolyCMS: which generation of its API answers; `auto` asks for it before every synchronisation."""
+    types: Annotated[tuple[Literal["post", "news"], ...], MinLen(1)] = ("post",)
+    """PolyCMS: which kinds of its posts are taken."""
+    workspace: str = ""
+    """CometCMS: the workspace that is read, by its name in addresses."""
+    locales: tuple[str, ...] = ()
+    """CometCMS: the locales that are read, such as `["en", "de"]`; empty, the default one alone."""
+    author_names: Mapping[str, str] = field(default_factory=dict)
+    """CometCMS: who an `author_id` is: `{ admin = "Jane Doe" }`. Users themselves cannot be read."""
     collections: CollectionsConfig = field(default_factory=CollectionsConfig)
     fields: FieldsConfig = field(default_factory=FieldsConfig)
     media_fields: MediaFieldsConfig = field(default_factory=MediaFieldsConfig)
     settings_fields: SettingsFieldsConfig = field(default_factory=SettingsFieldsConfig)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What a source that another package added lets you choose; its documentation lists it."""
+
+    @property
+    def key(self) -> str:
+        """How the source is called where it has to have a name."""
+        return self.name or MAIN
+
+    @property
+    def address(self) -> str | None:
+        """The base of what the source's posts name relatively: the CMS, or what stands for a folder.
+
+        `.invalid` is reserved for names that never lead anywhere (RFC 6761), so nobody is asked for a folder's files.
+        """
+        return f"https://{self.name or 'content'}.folder.invalid" if self.type == "folder" else self.url
 
     @property
     def needs_token(self) -> bool:
         """Whether nothing can be asked without one. Of PolyCMS only the older generation says no, once it is asked."""
-        return self.type not in TOKENLESS
+        return self.type in BUILT_IN and self.type not in TOKENLESS

@@ -137,21 +137,25 @@ class ApiClient:
     def one_by_one(self) -> Iterator[tuple[Secret, ApiClient]]:
         """A client for each token alone, over the same connections and limits."""
         for token in self._tokens:
-            yield (
-                token,
-                ApiClient(
-                    self.base_url,
-                    () if token is NOBODY else (token,),
-                    limiter=self._limiter,
-                    dialect=self._dialect,
-                    clock=self._clock,
-                    transport=self._transport,
-                    sleep=self._sleep,
-                    monotonic=self._monotonic,
-                    warn=self._warn,
-                    deadline_s=self._deadline_s,
-                ),
-            )
+            yield token, self._sibling(self.base_url, (token,), self._dialect)
+
+    def beside(self, base_url: str, dialect: ApiDialect) -> ApiClient:
+        """A client of another API of the same CMS, over the same connections and limits. Raises ConfigError."""
+        return self._sibling(base_url, self._tokens, dialect)
+
+    def _sibling(self, base_url: str, tokens: tuple[Secret, ...], dialect: ApiDialect) -> ApiClient:
+        return ApiClient(
+            base_url,
+            tuple(token for token in tokens if token is not NOBODY),
+            limiter=self._limiter,
+            dialect=dialect,
+            clock=self._clock,
+            transport=self._transport,
+            sleep=self._sleep,
+            monotonic=self._monotonic,
+            warn=self._warn,
+            deadline_s=self._deadline_s,
+        )
 
     @property
     def rate(self) -> Rate:

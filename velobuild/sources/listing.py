@@ -27,11 +27,11 @@ PAGES_MORE = 5
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page's records as they came, and the numbers beside them."""
+    """One page's records as they came, and the numbers beside them. `total` is None where the CMS does not say it."""
 
     number: int
     per_page: int
-    total: int
+    total: int | None
     total_pages: int
     items: list[Any]
 
@@ -73,7 +73,7 @@ class Listing:
             self.passes += 1
             came: list[str] = []
             unnamed = 0
-            totals: set[int] = set()
+            totals: set[int | None] = set()
             for page in self._pass():
                 totals.add(page.total)
                 for item in page.items:
@@ -83,7 +83,7 @@ class Listing:
                         unnamed += 1
                 yield page.items
             self.ids = frozenset(came)
-            self.stable = len(self.ids) == len(came) and totals == {len(came) + unnamed}
+            self.stable = len(self.ids) == len(came) and totals in ({len(came) + unnamed}, {None})
 
     def _pass(self) -> Iterator[Page]:
         number, most = 1, PAGES_MAX
@@ -106,6 +106,8 @@ class Listing:
 
     def _most(self, page: Page) -> int:
         """Pages after which a list that keeps growing is given up. Raises ProtocolError if it cannot be read at all."""
+        if page.total is None:
+            return PAGES_MAX
         needed = -(-page.total // max(page.per_page, 1))
         if needed > PAGES_MAX:
             raise self._wrong(

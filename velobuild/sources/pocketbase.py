@@ -18,6 +18,7 @@ from velobuild.http.client import ApiClient
 from velobuild.http.errors import RecordMissing
 from velobuild.model.entries import Collection, Delta, Media
 from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
+from velobuild.sources.covers import kept_covers
 from velobuild.sources.listing import no_progress
 from velobuild.sources.memory import Memory, recall
 from velobuild.sources.named import NothingKnown
@@ -25,7 +26,7 @@ from velobuild.sources.opening import Opened, connect, site_of
 from velobuild.sources.pocketbase_api import API_PATH, POCKETBASE, START, FileTokens, Pages, check_token, file_url
 from velobuild.sources.pocketbase_doctor import diagnose
 from velobuild.sources.pocketbase_posts import PostReading
-from velobuild.sources.pocketbase_records import SYSTEM, cover_id, raw_media, raw_settings
+from velobuild.sources.pocketbase_records import SYSTEM, raw_media, raw_settings
 from velobuild.sources.posts import POSTS, Tally, left_out
 from velobuild.sources.records import Unusable, media_of, settings_of, title_of, version_of_entry
 
@@ -81,7 +82,7 @@ class PocketBase:
         yield from posts.deltas()
         memory = replace(memory, left_out=posts.left_out, members=posts.members, glance=posts.glance)
         yield Delta(POSTS, versions=posts.versions, cursor=memory.cursor(), complete=True)
-        yield from self._media(known, memory, self._covers(known, posts))
+        yield from self._media(known, memory, kept_covers(known, posts.versions, posts.covers))
         yield from self._settings(known, memory)
         if self._config.comments:
             self._warn(
@@ -103,18 +104,6 @@ class PocketBase:
             progress=self._progress,
         )
         yield from posts.named(ids)
-
-    def _covers(self, known: Known, posts: PostReading) -> dict[str, str]:
-        """The media entries that posts brought along, now or when they were read."""
-        committed = known.versions(MEDIA)
-        covers = {
-            cover_id(id): version for id, version in posts.versions.items() if committed.get(cover_id(id)) == version
-        }
-        for post_id in posts.covers.keys() & posts.versions.keys():
-            id, version = cover_id(post_id), posts.versions[post_id]
-            if id not in covers and known.holds(MEDIA, id, version):
-                covers[id] = version
-        return covers
 
     def _media(self, known: Known, memory: Memory, covers: dict[str, str]) -> Iterator[Delta]:
         name = self._config.collections.media

@@ -6,17 +6,25 @@ PocketBase shows a field without a value as "", 0, false or [] and hardly ever a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
 from velobuild.config.schema import FieldsConfig, MediaFieldsConfig, SettingsFieldsConfig, SourceConfig
 from velobuild.config.secrets import SECRET_KEY
-from velobuild.http.strict_json import twofold
 from velobuild.model.entries import Media
 from velobuild.model.keys import fingerprint
+from velobuild.sources.covers import cover_id
 from velobuild.sources.dates import NoDate, parse_date
-from velobuild.sources.records import NAMED, NAMED_MEDIA, NAMED_SETTINGS, PUBLISHED, Raw, Repairs, Unusable
+from velobuild.sources.records import (
+    NAMED,
+    NAMED_MEDIA,
+    NAMED_SETTINGS,
+    PUBLISHED,
+    Raw,
+    Repairs,
+    refuse_twofold,
+)
 
 FileUrl = Callable[[Raw, str], str]
 """The address of a stored file, from its record and its name."""
@@ -29,7 +37,6 @@ RECORD_ID = re.compile(r"[a-z0-9]{15}")
 STORED_FILE = re.compile(r"[A-Za-z0-9_-]+_[A-Za-z0-9]{10}\.[A-Za-z0-9]{1,10}")
 NAMES = ("name", "title", "label", "slug")
 """Where a related record is likely to have its name."""
-COVER = "cover"
 NEEDED = ("title", "slug", "body", "status")
 SITE_NAMES = {
     "site_name": ("blog_name", "name", "title"),
@@ -165,7 +172,7 @@ class PostMapping:
 
         Raises Unusable for a name that stands twice.
         """
-        _refuse_twofold(record)
+        refuse_twofold(record)
         ours = self._fields
         named = {getattr(ours, field.name).partition(".")[0] for field in fields(FieldsConfig)} | {"content_json"}
         raw = _rest(record, named - {"created"}, NAMED)
@@ -242,14 +249,9 @@ class PostMapping:
         return Media(id, file_url(record, first), first)
 
 
-def cover_id(post_id: str) -> str:
-    """The id of the media entry that a post's own cover file gets."""
-    return f"{post_id}~{COVER}"
-
-
 def raw_media(record: Raw, names: MediaFieldsConfig, *, file_url: FileUrl) -> dict[str, Any]:
     """The record as `records.media_of` wants it. Raises Unusable for a name that stands twice."""
-    _refuse_twofold(record)
+    refuse_twofold(record)
     named = {getattr(names, field.name) for field in fields(MediaFieldsConfig)}
     raw = _rest(record, named, NAMED_MEDIA) | {"id": record.get("id")}
     for theirs, name in (
@@ -320,8 +322,3 @@ def _are_ids(value: Any) -> bool:
     items = value if isinstance(value, list) else [value]
     alike = bool(items) and all(isinstance(item, str) and RECORD_ID.fullmatch(item) for item in items)
     return alike and any(char.isdigit() for item in items for char in item)
-
-
-def _refuse_twofold(record: Mapping[str, Any]) -> None:
-    if names := twofold(record):
-        raise Unusable(f"it has {', '.join(names[:5])} twice")

@@ -102,7 +102,7 @@ def is_public(raw: Raw) -> bool:
 def summary_of(raw: Raw) -> Summary:
     """Raises Unusable: no id, no status, a name twice."""
     id = record_id(raw)
-    _refuse_twofold(raw)
+    refuse_twofold(raw)
     status = raw.get("status")
     if not isinstance(status, str):
         raise Unusable(f"its status is {_shown(status)}")
@@ -132,7 +132,7 @@ def version_of_full(full: Summary, listed: Summary) -> str:
 def post_of(raw: Any, *, limits: LimitsConfig, repairs: Repairs) -> Post:
     """A whole post. Raises Unusable; what was mended is added to `repairs`."""
     id = record_id(raw)
-    _refuse_twofold(raw)
+    refuse_twofold(raw)
     name, body, body_format = _body(raw, repairs)
     if len(body) > limits.post_bytes or len(body.encode("utf-8", "surrogatepass")) > limits.post_bytes:
         raise Unusable(f"its content is larger than {limits.post_bytes:,} bytes (limits.post_bytes)")
@@ -171,7 +171,7 @@ def post_of(raw: Any, *, limits: LimitsConfig, repairs: Repairs) -> Post:
 def media_of(raw: Any) -> Media:
     """Raises Unusable: no id, no address, a name twice."""
     id = record_id(raw)
-    _refuse_twofold(raw)
+    refuse_twofold(raw)
     url = raw.get("url")
     if not isinstance(url, str) or not url.strip():
         raise Unusable(f"its url is {_shown(url)}")
@@ -193,7 +193,7 @@ def media_of(raw: Any) -> Media:
 def comment_of(raw: Any) -> Comment | None:
     """An approved comment, or None for any other. The author's address is not taken over. Raises Unusable."""
     id = record_id(raw)
-    _refuse_twofold(raw)
+    refuse_twofold(raw)
     if raw.get("status") != "approved":
         return None
     repairs = Repairs()
@@ -217,7 +217,7 @@ def settings_of(raw: Any) -> SiteSettings:
     """Raises Unusable: no object, a name twice."""
     if not isinstance(raw, dict):
         raise Unusable("is no object")
-    _refuse_twofold(raw)
+    refuse_twofold(raw)
     repairs = Repairs()
     return SiteSettings(
         title=_line(raw, "site_name", repairs) or None,
@@ -256,7 +256,8 @@ def _version(raw: Raw) -> str:
     return "~" + fingerprint(_cleaned({name: raw.get(name) for name in SUMMARY})).hex()
 
 
-def _refuse_twofold(raw: Raw) -> None:
+def refuse_twofold(raw: Raw) -> None:
+    """Raises Unusable for a name that stands twice, here or inside: which is meant nobody can know."""
     names = twofold(raw)
     if names:
         raise Unusable(f"it has {', '.join(printable(name, 40) for name in names[:5])} twice")

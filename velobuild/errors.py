@@ -157,6 +157,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "VB1202": "the token cannot be sent",
         "VB1203": "a secret stands in the configuration file",
         "VB1204": "a secrets file can be read by others",
+        "VB1205": "the webhook secret cannot be used",
         "VB1301": "the address would send the token unencrypted",
         "VB1302": "another API answers at the address",
         "VB1303": "the CMS has no such collection or field",

@@ -6,7 +6,7 @@ Apart from `config.schema` for its length; `config.schema` offers these names to
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt
 
@@ -17,6 +17,16 @@ class ListenConfig:
 
     address: str = "127.0.0.1:8787"
     """Where the service listens: an address of this machine and a port."""
+    secret_env: str = "VELOBUILD_WEBHOOK_SECRET"  # noqa: S105 - the name of a variable
+    """The environment variable that holds the webhook's secret; with `_2` it holds a second one."""
+    secret_file: str | None = None
+    """A file of mode 0600 with one webhook secret a line, relative to velobuild.toml."""
+    dialects: tuple[Literal["velocms", "cometcms", "polycms", "standard", "hmac", "bearer"], ...] = ()
+    """How the senders sign; empty, as the CMS of [source] does."""
+    webhook_variant: Literal["auto", "v1", "raw"] = "auto"
+    """Which of VeloCMS's two ways to sign is taken: `auto` takes both."""
+    tenant_id: str | None = None
+    """VeloCMS: deliveries that name another tenant are ignored."""
     status_token_env: str = "VELOBUILD_STATUS_TOKEN"  # noqa: S105 - the name of a variable
     """The environment variable that holds the token of the status page, needed from other machines."""
     quiet_ms: Annotated[int, Ge(0)] = 500

@@ -67,7 +67,7 @@ def secrets_in(table: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[t
 
 def read_dotenv(file: Path, *, warn: list[Diagnostic]) -> dict[str, str]:
     """The `NAME=value` lines of a `.env` file; {} if there is none. A file that others can read is a warning."""
-    text = _read_private(file, warn=warn, missing_ok=True)
+    text = read_private(file, warn=warn, missing_ok=True)
     values: dict[str, str] = {}
     for line in (text or "").splitlines():
         match = None if line.lstrip().startswith("#") else DOTENV_LINE.fullmatch(line)
@@ -98,7 +98,7 @@ def read_tokens(
             found.append(Secret(dotenv[name], f"{name} in .env"))
     if token_file:
         path = root / Path(token_file).expanduser()
-        text = _read_private(path, warn=warn, missing_ok=False) or ""
+        text = read_private(path, warn=warn, missing_ok=False) or ""
         found += [Secret(line.strip(), f"file {token_file}") for line in text.splitlines() if line.strip()]
     unique: dict[str, Secret] = {}
     for secret in found:
@@ -126,7 +126,11 @@ def _unquoted(value: str) -> str:
     return re.sub(r"\s+#.*", "", value)
 
 
-def _read_private(file: Path, *, warn: list[Diagnostic], missing_ok: bool) -> str | None:
+def read_private(file: Path, *, warn: list[Diagnostic], missing_ok: bool) -> str | None:
+    """A file of secrets; None if there is none. One that others can read is a warning.
+
+    Raises ConfigError VB1201 if it cannot be read, or is missing and must not be.
+    """
     try:
         mode = file.stat().st_mode
         text = file.read_text("utf-8-sig")

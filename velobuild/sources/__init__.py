@@ -14,11 +14,13 @@ from velobuild.model.ports import Clock, Progress, Source, Warn, utc_now
 if TYPE_CHECKING:
     from velobuild.config.schema import Loaded, Secret
     from velobuild.sources.opening import Opened
+    from velobuild.sources.pocketbase_realtime import Realtime
 
 SOURCES: Mapping[str, str] = MappingProxyType(
     {
         "velocms": "velobuild.sources.opening:open_velocms",
         "pocketbase": "velobuild.sources.pocketbase:open_pocketbase",
+        "cometcms": "velobuild.sources.cometcms:open_cometcms",
     }
 )
 """`source.type` → module and function that opens it."""
@@ -55,4 +57,17 @@ def file_tokens(
     return file_tokens_of(loaded, cache=cache, clock=clock, sleep=sleep)
 
 
-__all__ = ["SOURCES", "Source", "file_tokens", "open_source"]
+def realtime_of(
+    loaded: Loaded, *, cache: Path | None, clock: Clock = utc_now, warn: Warn = lambda finding: None
+) -> tuple[Realtime, ...]:
+    """What tells of changes as they happen, for each source that can; the others have to be asked. Nothing is sent yet.
+
+    Iterate over the `hints` of each in a thread of its own; `close` ends them.
+    """
+    from velobuild.sources.pocketbase_realtime import Realtime
+
+    telling = [single for single in loaded.each_source() if single.config.source.type == "pocketbase"]
+    return tuple(Realtime(single, cache=cache, clock=clock, warn=warn) for single in telling)
+
+
+__all__ = ["SOURCES", "Source", "file_tokens", "open_source", "realtime_of"]

@@ -288,6 +288,8 @@ class Loaded:
     origins: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()
     tokens_by_source: Mapping[str, tuple[Secret, ...]] = field(default_factory=dict)
+    drafts: bool = False
+    """A preview that shows drafts and posts of the future: its state and its output lie apart from the live ones."""
 
     def each_source(self) -> tuple[Loaded, ...]:
         """For every source the configuration as if there were no other: what opens it sees no other's token."""
@@ -333,8 +335,9 @@ class Loaded:
     @property
     def state(self) -> Path:
         """What velobuild keeps for itself: database, cache, releases. Never served."""
-        return self.root / ".velobuild"
+        own = self.root / ".velobuild"
+        return own / "drafts" if self.drafts else own
 
     @property
     def out(self) -> Path:
-        return self.root / self.config.build.out
+        return self.state / "public" if self.drafts else self.root / self.config.build.out

@@ -110,6 +110,10 @@ class Context:
         """The configuration. Raises ConfigError with every finding."""
         return self._load(needs_cms=True)
 
+    def reload(self) -> Loaded:
+        """The configuration as it stands now, for a command that lives long. Raises ConfigError with every finding."""
+        return self._load(needs_cms=True)
+
     @cached_property
     def loaded_for_this_machine(self) -> Loaded:
         """The configuration for what asks the CMS nothing: a rollback must not fail for want of its address."""

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, Entry] = {
     "init": Entry("velobuild.cli.init:init", "Start a new site in a folder."),
     "build": Entry("velobuild.cli.build:build", "Fetch what changed, render, publish."),
     "sync": Entry("velobuild.cli.build:sync", "Fetch what changed, and nothing more."),
+    "watch": Entry("velobuild.cli.watch:watch", "Work on a site: every change is built and shown at once."),
     "serve": Entry("velobuild.cli.serve:serve", "Look at what was built, as a web host would show it."),
     "releases": Entry("velobuild.cli.releases:releases", "List the releases that are kept."),
     "rollback": Entry("velobuild.cli.releases:rollback", "Go back to an earlier release and stay there."),

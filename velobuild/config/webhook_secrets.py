@@ -1,6 +1,7 @@
 """The secrets by which webhooks are verified: looked for where tokens are, and never in velobuild.toml.
 
-Several count at once, so that one is replaced without a gap: the new one is added, the CMS switched, the old one removed.
+Several count at once, so that one is replaced without a gap: the new one is added, the CMS switched, and the old one
+removed.
 """
 
 from __future__ import annotations

@@ -223,6 +223,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "VB6005": "the local database comes from a newer velobuild",
         "VB6006": "the address or port is in use",
         "VB6007": "changed files are noticed late",
+        "VB6008": "the service did not take the delivery",
         # VB70xx
         "VB7001": "another build holds the site",
         "VB9001": "a bug in velobuild",

@@ -32,6 +32,8 @@ COMMANDS: Mapping[str, Entry] = {
     "sync": Entry("velobuild.cli.build:sync", "Fetch what changed, and nothing more."),
     "watch": Entry("velobuild.cli.watch:watch", "Work on a site: every change is built and shown at once."),
     "serve": Entry("velobuild.cli.serve:serve", "Look at what was built, as a web host would show it."),
+    "webhook": Entry("velobuild.cli.webhook:webhook", "Make and send test deliveries of the webhook."),
+    "events": Entry("velobuild.cli.events:events", "List what the webhooks told, and what became of it."),
     "releases": Entry("velobuild.cli.releases:releases", "List the releases that are kept."),
     "rollback": Entry("velobuild.cli.releases:rollback", "Go back to an earlier release and stay there."),
     "resume": Entry("velobuild.cli.releases:resume", "Let builds go live again after a rollback."),

@@ -274,6 +274,10 @@ class Queue:
         )
         return replace(again, id=self.accept([again])[0])
 
+    def sites(self) -> tuple[str, ...]:
+        """All sites of which there are events, sorted."""
+        return tuple(sorted(self.counts()))
+
     def counts(self) -> Mapping[str, Mapping[str, int]]:
         """Site → state (`new`, `taken`, `done`, `dead`) → events. A state without events is left out."""
         found: dict[str, dict[str, int]] = {}

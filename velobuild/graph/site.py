@@ -30,6 +30,8 @@ class Site:
     config: Config
     as_of: datetime
     unshown: frozenset[str] = frozenset()
+    preview_at: datetime | None = None
+    """In a preview with drafts the present, after which posts are of the future; None in a site that is published."""
 
     @cached_property
     def zone(self) -> tzinfo:

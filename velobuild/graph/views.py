@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from velobuild.content.codec import published_at
 from velobuild.markup.prepare import Heading, prepare_comment
-from velobuild.model.entries import Page, Post
+from velobuild.model.entries import DRAFT, Page, Post
 from velobuild.model.keys import Query
 
 if TYPE_CHECKING:
@@ -114,6 +114,11 @@ class PostView:
     def published(self) -> datetime | None:
         at = published_at(self._post)
         return None if at is None else at.astimezone(self._reader.site.zone)
+
+    @cached_property
+    def is_draft(self) -> bool:
+        """Never so in a site that is published."""
+        return DRAFT in self._post.extra
 
     @cached_property
     def updated(self) -> datetime:

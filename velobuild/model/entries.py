@@ -11,6 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
+DRAFT = "velobuild_draft"
+"""Among a post's `extra`, in a preview with drafts alone: it is none that is published."""
 
 
 class BodyFormat(StrEnum):

@@ -75,7 +75,13 @@ def _build(run: Run, cache: Path | None) -> BuildReport:
         read_local_pages(store, loaded)
         if options.clean:
             Memo(connection).keep_only(())
-        site = Site(loaded.root, loaded.state, loaded.config, options.now or run.clock())
+        site = Site(
+            loaded.root,
+            loaded.state,
+            loaded.config,
+            options.now or run.clock(),
+            preview_at=run.clock() if loaded.drafts else None,
+        )
         with run.phase("prepare"):
             unshown = prepare(run, connection, site)
         with run.phase("media"):

@@ -87,7 +87,13 @@ def open_velocms(
     config = loaded.config.source
     client, limiter = connect(loaded, api_base(config), cache=cache, clock=clock, warn=warn, sleep=sleep)
     source = VeloCms(
-        client, config, loaded.config.limits, clock=clock, warn=warn, progress=progress if progress else no_progress
+        client,
+        config,
+        loaded.config.limits,
+        clock=clock,
+        warn=warn,
+        progress=progress if progress else no_progress,
+        drafts=loaded.drafts,
     )
     return Opened(source, client, limiter, lambda: diagnose(client, comments=config.comments))
 

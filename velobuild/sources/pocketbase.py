@@ -45,6 +45,7 @@ class PocketBase:
         clock: Clock = utc_now,
         warn: Warn = lambda finding: None,
         progress: Progress = no_progress,
+        drafts: bool = False,
     ) -> None:
         self._client = client
         self._config = config
@@ -52,6 +53,7 @@ class PocketBase:
         self._clock = clock
         self._warn = warn
         self._progress = progress
+        self._drafts = drafts
         self._file_url = partial(file_url, client.base_url)
         self._tally = Tally()
 
@@ -78,6 +80,7 @@ class PocketBase:
             now=self._clock(),
             warn=self._warn,
             progress=self._progress,
+            drafts=self._drafts,
         )
         yield from posts.deltas()
         memory = replace(memory, left_out=posts.left_out, members=posts.members, glance=posts.glance)
@@ -207,7 +210,15 @@ def open_pocketbase(
     client, limiter = connect(
         loaded, api_base(config), cache=cache, clock=clock, warn=warn, sleep=sleep, dialect=POCKETBASE, start=START
     )
-    source = PocketBase(client, config, loaded.config.limits, clock=clock, warn=warn, progress=progress or no_progress)
+    source = PocketBase(
+        client,
+        config,
+        loaded.config.limits,
+        clock=clock,
+        warn=warn,
+        progress=progress or no_progress,
+        drafts=loaded.drafts,
+    )
     return Opened(source, client, limiter, lambda: diagnose(client, config, clock=clock))
 
 

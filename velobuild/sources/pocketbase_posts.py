@@ -43,12 +43,13 @@ class PostReading:
         now: datetime,
         warn: Warn,
         progress: Progress,
+        drafts: bool = False,
     ) -> None:
         self._client = client
         self._config = config
         self._now = now
         self._collection = config.collections.posts
-        self._mapping = PostMapping(config)
+        self._mapping = PostMapping(config, drafts=drafts)
         self._filter = self._mapping.filter
         self._updated = config.fields.updated
         self._dated_by_default = config.fields.published_at == FieldsConfig().published_at

@@ -12,7 +12,7 @@ from typing import Any
 
 from velobuild.config.schema import FieldsConfig, MediaFieldsConfig, SettingsFieldsConfig, SourceConfig
 from velobuild.config.secrets import SECRET_KEY
-from velobuild.model.entries import Media
+from velobuild.model.entries import DRAFT, Media
 from velobuild.model.keys import fingerprint
 from velobuild.sources.covers import cover_id
 from velobuild.sources.dates import NoDate, parse_date
@@ -76,8 +76,9 @@ class Related:
 class PostMapping:
     """How the records of one configured collection become posts. `rules` changes whenever that does."""
 
-    def __init__(self, config: SourceConfig) -> None:
+    def __init__(self, config: SourceConfig, *, drafts: bool = False) -> None:
         self._fields = config.fields
+        self._drafts = drafts
         self._published = config.published
         self._media = config.collections.media
         self._tags, self._author, self._cover = (
@@ -86,6 +87,7 @@ class PostMapping:
         self.rules = [RULES, config.published, config.collections.posts, config.collections.media] + [
             getattr(config.fields, field.name) for field in fields(FieldsConfig)
         ]
+        self.rules += [DRAFT] if drafts else []
         self._alone = self._mark([[], []], [], None)
 
     @property
@@ -106,12 +108,16 @@ class PostMapping:
     @property
     def filter(self) -> str:
         """Leaves published records."""
-        if not self._fields.status:
+        if not self._fields.status or self._drafts:
             return ""
         value = self._published if self._published in ("true", "false") else f'"{self._published}"'
         return f"{self._fields.status} = {value}"
 
     def is_published(self, record: Raw) -> bool:
+        """With drafts every record counts as published; `raw_post` marks those that are not."""
+        return self._drafts or self._says_published(record)
+
+    def _says_published(self, record: Raw) -> bool:
         if not self._fields.status:
             return True
         value = record.get(self._fields.status)
@@ -178,6 +184,8 @@ class PostMapping:
         raw = _rest(record, named - {"created"}, NAMED)
         # A date has no other meaning for who maps `updated = "created"`: the page still knows when the post was made.
         raw |= {"id": record.get("id"), "status": PUBLISHED if self.is_published(record) else "unpublished"}
+        if self._drafts and not self._says_published(record):
+            raw[DRAFT] = True
         for theirs, name in (
             ("title", ours.title),
             ("slug", ours.slug),

@@ -30,6 +30,7 @@ from velobuild.sources.records import (
     unwrap,
     version_of_entry,
 )
+from velobuild.sources.velocms_drafts import ReadingWithDrafts, say_if_none
 
 MEDIA, COMMENTS, SETTINGS = Collection.MEDIA, Collection.COMMENTS, Collection.SETTINGS
 OPTIONAL_SCOPES = {MEDIA: "media:read", COMMENTS: "comments:read", SETTINGS: "site-settings:read"}
@@ -47,6 +48,7 @@ class VeloCms:
         clock: Clock = utc_now,
         warn: Warn = lambda finding: None,
         progress: Progress = no_progress,
+        drafts: bool = False,
     ) -> None:
         self._client = client
         self._config = config
@@ -54,6 +56,7 @@ class VeloCms:
         self._clock = clock
         self._warn = warn
         self._progress = progress
+        self._drafts = drafts
         self._tally = Tally()
 
     @property
@@ -71,7 +74,8 @@ class VeloCms:
         self._tally = Tally()
         memory = recall(cursor, self._limits)
         media_due = memory.media_due(self._clock())
-        posts = PostReading(
+        kind = ReadingWithDrafts if self._drafts else PostReading
+        posts = kind(
             self._client,
             self._config,
             self._limits,
@@ -83,6 +87,8 @@ class VeloCms:
             calls_after=lambda changed: self._calls_after_posts(known, media=changed or media_due),
         )
         yield from posts.deltas()
+        if isinstance(posts, ReadingWithDrafts):
+            say_if_none(posts.drafts_seen, self._warn, self._client.base_url)
         memory = replace(memory, left_out=posts.left_out, members=posts.members)
         if posts.versions != known.versions(POSTS):
             # Said already in the posts' own cursor: if the media cannot be read now, they are due next time.

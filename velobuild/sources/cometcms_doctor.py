@@ -1,0 +1,150 @@
+"""What a CometCMS looks like from here: its schemas, what everybody is shown, and what a token would change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from velobuild.config.schema import CollectionsConfig, SourceConfig
+from velobuild.errors import TokenError, VelobuildError
+from velobuild.http.client import ApiClient
+from velobuild.model.ports import Clock
+from velobuild.sources.cometcms_api import UNREADABLE, Entries
+from velobuild.sources.cometcms_posts import locales_of
+from velobuild.sources.cometcms_records import is_public
+from velobuild.sources.cometcms_schema import (
+    ContentType,
+    Roles,
+    kind_of,
+    read_content_types,
+    roles_of_pages,
+    roles_of_posts,
+)
+from velobuild.sources.doctor import Finding, Verdict
+
+LIMIT = "CometCMS names no limit; velobuild keeps to {rate.calls} calls in {rate.window_s:g} s. Today: {today}"
+GRANT = "grant it content.read on content:* and media.read on media:*, without conditions; or take it away"
+
+
+def diagnose(client: ApiClient, config: SourceConfig, *, clock: Clock) -> list[Finding]:
+    """Workspace, collections and fields once; for each token, or for nobody's, what it is shown. Never raises."""
+    findings: list[Finding] = []
+    for number, (token, single) in enumerate(client.one_by_one(), 1):
+        name = (token.origin or f"token {number}") if token.reveal() else "no token"
+        try:
+            kinds = read_content_types(single)
+            if number == 1:
+                findings += _schema(single, kinds, config)
+            findings += _shown(single, kinds, config, name, clock)
+        except VelobuildError as error:
+            findings.append(_of(name if isinstance(error, TokenError) else "connection", error))
+            if error.code != "VB2001":
+                # Not about this token: the next one would meet the same.
+                break
+    usage = client.usage
+    findings.append(Finding("limit", Verdict.OK, LIMIT.format(rate=client.rate, today=usage.calls_today)))
+    return findings
+
+
+def _schema(client: ApiClient, kinds: dict[str, ContentType], config: SourceConfig) -> list[Finding]:
+    collections = config.collections
+    findings = [
+        Finding("connection", Verdict.OK, f"{client.base_url} answers as CometCMS should"),
+        Finding("collections", Verdict.OK, f"there are {', '.join(sorted(kinds)) or 'none'}"),
+    ]
+    for role in ("tags", "authors", "settings"):
+        name = getattr(collections, role)
+        if name and name not in kinds and name != getattr(CollectionsConfig(), role):
+            findings += _checked(partial(kind_of, kinds, name, role))
+    roles: list[Roles] = []
+
+    def posts() -> None:
+        kind = kind_of(kinds, collections.posts, "posts")
+        roles.append(roles_of_posts(kind, config))
+        locales_of(kind, config, roles[0])
+
+    findings += _checked(posts)
+    if collections.pages:
+        findings += _checked(lambda: roles_of_pages(kind_of(kinds, collections.pages, "pages")))
+    for role_of in roles:
+        body = role_of.body
+        findings.append(Finding("body", Verdict.OK, f"a post's text is `{body.name}` ({body.type})"))
+    for name in (collections.posts, collections.pages):
+        kind = kinds.get(name)
+        lost = sorted(UNREADABLE & kind.fields.keys()) if kind is not None else []
+        if kind is not None and lost and not (roles and name == collections.posts and roles[0].body.name in lost):
+            findings.append(
+                Finding(
+                    f"fields of {name}",
+                    Verdict.WARNING,
+                    f"CometCMS shows nobody what stands in {', '.join(f'`{one}`' for one in lost)}",
+                    "rename the field in CometCMS and save the entries again",
+                    "VB1303",
+                )
+            )
+    return findings
+
+
+def _shown(
+    client: ApiClient, kinds: dict[str, ContentType], config: SourceConfig, name: str, clock: Clock
+) -> list[Finding]:
+    """Raises VelobuildError if no list of posts comes."""
+    findings: list[Finding] = []
+    if config.collections.posts in kinds:
+        listing = Entries(client, f"content/{config.collections.posts}")
+        now = clock()
+        entries = {
+            entry["id"]: is_public(entry, now)
+            for page in listing
+            for entry in page
+            if isinstance(entry, dict) and isinstance(entry.get("id"), str)
+        }
+        public = sum(entries.values())
+        findings.append(
+            Finding(name, Verdict.OK, f"it sees {public} published entries of `{config.collections.posts}`")
+        )
+        if not public:
+            findings.append(
+                Finding(
+                    name,
+                    Verdict.WARNING,
+                    f"no entry of `{config.collections.posts}` is published",
+                    "publish one, or name another collection in [source.collections] posts",
+                )
+            )
+        if not client.token.reveal():
+            return findings + _media(client, name, "ask again later")
+        hidden = len(entries) - public
+        findings.append(
+            Finding(
+                name,
+                Verdict.WARNING,
+                f"a token adds what no reader may see: drafts, archived, protected and future entries ({hidden} here), "
+                "and private files, which a public post then publishes; every call takes longer",
+                "leave it out unless a post needs a private file; velobuild publishes no draft either way",
+            )
+        )
+    return findings + _media(client, name, GRANT)
+
+
+def _media(client: ApiClient, name: str, hint: str) -> list[Finding]:
+    try:
+        client.get_json("media", {"limit": 1})
+    except VelobuildError as error:
+        return [Finding(name, Verdict.WARNING, f"the files cannot be listed: {error}", hint, "VB2207")]
+    return []
+
+
+def _checked(look: Callable[[], object]) -> list[Finding]:
+    """The finding of an error that `look` raises; none if it raises nothing."""
+    try:
+        look()
+    except VelobuildError as error:
+        return [_of("configuration of the source", error)]
+    return []
+
+
+def _of(check: str, error: VelobuildError) -> Finding:
+    where = error.diagnostics[0].where
+    what = f"{where}: {error}" if where and where.startswith("source.") else str(error)
+    return Finding(check, Verdict.ERROR, what, error.hint, error.code, error.exit_code)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
@@ -20,12 +20,14 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from velobuild.errors import Diagnostic
 from velobuild.markup import blocks, sanitize
+from velobuild.markup.base import own_base
 from velobuild.markup.bounds import bounded
 from velobuild.markup.headings import Heading, outline
 from velobuild.markup.links import Rewriting
 from velobuild.markup.prepared import Prepared, Ref, Resolve, Resolved, decode, encode, fill, with_fragments_at
+from velobuild.markup.tags import OPAQUE, end_of, text_of
 from velobuild.markup.text import clean_text, count_words, first_words
-from velobuild.markup.tree import keep_first_lines, parsed, serialized
+from velobuild.markup.tree import inside, keep_first_lines, parsed
 from velobuild.markup.urls import body_id, origin
 from velobuild.model.entries import BodyFormat
 
@@ -46,12 +48,16 @@ __all__ = [
     "with_fragments_at",
 ]
 
-RECIPE = 2
-"""Raised whenever this package's own code comes to give another result."""
+RECIPE = 3
+"""Raised whenever this package's own code comes to give another result.
+
+3: a prepared body's slots are marked by other characters; a task's label no longer ends with `</a>` where the task
+stands in a link; excerpts of trusted HTML leave out scripts and styles."""
 ENGINES = ("nh3", "selectolax", "markdown", "pymdown-extensions", "pygments")
 
 TEXT_BLOCKS = "p,h1,h2,h3,h4,h5,h6,li,dt,dd,pre,blockquote,figure,figcaption,table,tr,ul,ol,dl,div,section,article,hr"
-NOTE_MARKS = 'sup[id^="c-fnref"],sup[id^="fnref"]'
+PARAGRAPH = re.compile(r"<p(?: [^>]*)?>")
+NOTE_MARK = re.compile(r'<sup(?: [^>]*)? id="(?:c-)?fnref[^>]*>')
 LINES_APART = re.compile(r"\n[ \t]*\n\s*")
 CUT = Diagnostic("VB3002", "elements nested without end were taken out of the text")
 COMMENT_BLOCK = re.compile(r"<(?:p|ul|ol|pre|blockquote)\b")
@@ -100,20 +106,25 @@ def prepare(body: str, format: BodyFormat, options: MarkupOptions) -> Prepared:
     which post it is.
     """
     body, repaired = clean_text(body)
+    body, base = own_base(body, options.own_origins)
+    if base is not None:
+        options = replace(options, base_url=base)
     warnings = [blocks.REPAIRED] if repaired else []
     html = _as_html(body, format, options, warnings)
     if options.html == "trusted":
         # Balanced first, so that no stray end tag closes what the body is put into.
         root = parsed(_balanced(html))
+        html = inside(root)
     else:
         warnings += sanitize.losses(html, options.embeds)
         html, cut = bounded(html, frames=bool(options.embeds))
         if cut and CUT not in warnings:
             warnings.append(CUT)
-        root = sanitize.sanitized_tree(html, options.embeds)
+        root, html = sanitize.sanitized_tree(html, options.embeds)
     if options.html == "text":
         root = parsed(_paragraphs(root))
-    return _rewritten(root, options, warnings)
+        html = inside(root)
+    return _rewritten(root, html, options, warnings)
 
 
 def _as_html(body: str, format: BodyFormat, options: MarkupOptions, warnings: list[Diagnostic]) -> str:
@@ -150,51 +161,52 @@ def _balanced(html: str) -> str:
     return keep_first_lines(clean_text(LexborHTMLParser(html, is_fragment=True).html or "")[0])
 
 
-def _rewritten(root: LexborNode, options: MarkupOptions, warnings: list[Diagnostic]) -> Prepared:
-    excerpt, words = _excerpt(root, options.excerpt_words), count_words(_all_text(root))
-    own = {origin(address) for address in (*options.own_origins, options.base_url or "")}
+def _rewritten(root: LexborNode, html: str, options: MarkupOptions, warnings: list[Diagnostic]) -> Prepared:
+    text = root.text(separator=" ")
+    trusted = options.html == "trusted"
     rewriting = Rewriting(
         base_url=options.base_url,
-        own_origins=frozenset(filter(None, own)),
+        own_origins=_own_origins(options.own_origins, options.base_url),
         colour=options.highlight,
-        trusted=options.html == "trusted",
+        trusted=trusted,
     )
-    rewriting.run(root)
     return Prepared(
-        html=rewriting.written(serialized(root)),
+        html=keep_first_lines(rewriting.run(html)),
         refs=tuple(rewriting.refs),
         toc=outline(rewriting.headings, options.toc_depth),
-        words=words,
-        text=excerpt,
+        words=count_words(text),
+        text=_excerpt(OPAQUE.sub("", html) if trusted else html, options.excerpt_words, text),
         warnings=(*warnings, *rewriting.warnings),
     )
 
 
-def _all_text(root: LexborNode) -> str:
-    return root.text(separator=" ")
+@lru_cache(maxsize=8)
+def _own_origins(origins: tuple[str, ...], base_url: str | None) -> frozenset[str]:
+    return frozenset(own for address in (*origins, base_url or "") if (own := origin(address)))
 
 
-def _excerpt(root: LexborNode, words: int) -> str:
-    """The beginning of the running text; of all text, if there is none."""
-    notes = {note.mem_id for note in root.css(NOTE_MARKS)}
+def _excerpt(html: str, words: int, all_text: str) -> str:
+    """The beginning of the running text, without the marks of footnotes; of all text, if there is none."""
     pieces, length = [], 0
-    for paragraph in root.css("p"):
-        text = "".join(_texts(paragraph, notes)) if notes else paragraph.text()
+    notes = "fnref" in html
+    for paragraph in PARAGRAPH.finditer(html):
+        start = paragraph.end()
+        inner = html[start : end_of(html, "p", start)]
+        text = text_of(_without_note_marks(inner) if notes else inner)
         pieces.append(text)
         length += count_words(text)
         if length > words:
             break
-    return first_words(" ".join(pieces) if length else _all_text(root), words)
+    return first_words(" ".join(pieces) if length else all_text, words)
 
 
-def _texts(node: LexborNode, without: set[int]) -> list[str]:
-    found: list[str] = []
-    for child in node.iter(include_text=True):
-        if child.tag == "-text":
-            found.append(child.text_lexbor())
-        elif child.mem_id not in without:
-            found += _texts(child, without)
-    return found
+def _without_note_marks(html: str) -> str:
+    pieces, done = [], 0
+    for mark in NOTE_MARK.finditer(html):
+        if mark.start() >= done:
+            pieces.append(html[done : mark.start()])
+            done = end_of(html, "sup", mark.end()) + len("</sup>")
+    return "".join([*pieces, html[done:]])
 
 
 def _paragraphs(root: LexborNode) -> str:

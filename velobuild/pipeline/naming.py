@@ -51,7 +51,8 @@ def synchronise_named(
 
     `stale` of the report names the posts whose answers stayed older than their events. Raises what `synchronise` does.
     """
-    wanted = resolved(store, named)
+    # Of several sources an event does not tell which one it is about.
+    wanted = None if loaded.config.more_sources else resolved(store, named)
     if wanted is None or len(wanted) > 1 + listing_calls(store):
         return None
     loaded.require_tokens()

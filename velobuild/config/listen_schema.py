@@ -31,8 +31,8 @@ class ListenConfig:
     """The environment variable that holds the token of the status page, needed from other machines."""
     quiet_ms: Annotated[int, Ge(0)] = 500
     """While many events arrive at once, a build waits until none came for so long, in milliseconds."""
-    latest_s: Annotated[int, Gt(0)] = 5
-    """After so many seconds a build starts even while events keep arriving."""
+    latest_s: Annotated[int, Gt(0)] = 6
+    """So many seconds after the last build the next one starts, even while events keep arriving."""
     poll_s: Annotated[int, Ge(0)] = 0
     """Seconds between two looks at the whole CMS; 0 = as often as 5 % of `daily_calls` allow."""
     daily_calls: Annotated[int, Gt(0)] = 10_000

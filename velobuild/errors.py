@@ -202,6 +202,9 @@ CODES: Mapping[str, str] = MappingProxyType(
         "VB3103": "a template was not found",
         "VB3104": "a template failed",
         "VB3105": "a page took too long to render",
+        # VB32xx: imports
+        "VB3201": "the export cannot be read",
+        "VB3202": "a part of the export was left out",
         # VB40xx: media
         "VB4001": "a media file could not be fetched",
         "VB4002": "a media address is not allowed",

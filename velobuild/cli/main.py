@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, Entry] = {
     "releases": Entry("velobuild.cli.releases:releases", "List the releases that are kept."),
     "rollback": Entry("velobuild.cli.releases:rollback", "Go back to an earlier release and stay there."),
     "resume": Entry("velobuild.cli.releases:resume", "Let builds go live again after a rollback."),
+    "import": Entry("velobuild.cli.import_:import_", "Turn an export of WordPress or Ghost into a folder of posts."),
     "config": Entry("velobuild.cli.config:config", "Show, validate or describe the configuration."),
     "doctor": Entry("velobuild.cli.doctor:doctor", "Find out why something does not work."),
     "cms": Entry("velobuild.cli.cms:cms", "Run a development CMS on this machine."),

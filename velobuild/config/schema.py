@@ -336,8 +336,9 @@ class Loaded:
     def state(self) -> Path:
         """What velobuild keeps for itself: database, cache, releases. Never served."""
         own = self.root / ".velobuild"
-        return own / "drafts" if self.drafts else own
+        return own / "drafts" / "state" if self.drafts else own
 
     @property
     def out(self) -> Path:
-        return self.state / "public" if self.drafts else self.root / self.config.build.out
+        # Beside its state, never below it: who copies the output must not copy the database.
+        return self.state.parent / "public" if self.drafts else self.root / self.config.build.out

@@ -117,7 +117,8 @@ class WatchLoop:
         self._owed = False
         self._refused = ""
         self._due_at: datetime | None = None
-        self._revision = -1
+        self._revision: int | None = None
+        """What the store held when it was looked at last; None after a build that failed on its way there."""
         self._config_broken = False
         self._listening: Listening | None = None
         self._subscriptions = ExitStack()
@@ -219,6 +220,7 @@ class WatchLoop:
 
     def _failed(self, reason: Reason, error: VelobuildError) -> None:
         self._pace = self._pace.stirred()
+        self._revision = None
         self._hub.failed(findings_of(error, self._folders))
         self._display.failed(reason, error)
 
@@ -316,7 +318,9 @@ class WatchLoop:
                 self._display.failed(Reason(polled=True), error)
             return False
         self._refused = ""
-        changed = report.revision != self._revision or self._owed
+        moved = self._revision is not None and report.revision != self._revision
+        changed = bool(moved or report.changed or report.removed or self._owed)
+        self._revision = report.revision
         self._pace = self._pace.asked(report, changed=changed)
         self._owed = False
         self._display.cms_back()

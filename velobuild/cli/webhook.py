@@ -64,7 +64,7 @@ def webhook() -> None:
 @click.argument("event", default="test.ping")
 @delivery_options
 @click.pass_obj
-def sign(context: Context, event: str, **options: Any) -> None:
+def sign(context: Context, /, event: str, **options: Any) -> None:
     """Print a delivery of EVENT (such as post.updated; default test.ping): its headers, an empty line, its body."""
     made = _prepared(context, event, **options)
     text = made.body.decode("utf-8", "backslashreplace")
@@ -77,7 +77,7 @@ def sign(context: Context, event: str, **options: Any) -> None:
 @click.option("--url", help="Where to.  [default: the service of this site on this machine]")
 @delivery_options
 @click.pass_obj
-def send(context: Context, event: str, url: str | None, **options: Any) -> None:
+def send(context: Context, /, event: str, url: str | None, **options: Any) -> None:
     """Send a delivery of EVENT (such as post.updated; default test.ping) to the service. Ends with 6 if it refuses."""
     from urllib.parse import urlsplit
 

@@ -15,7 +15,8 @@ from velobuild.errors import ConfigError, Diagnostic
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from velobuild.config.schema import Loaded
+    from velobuild.config.cache import ConfigCache
+    from velobuild.config.schema import Loaded, Secret
 
 
 @dataclass(slots=True)
@@ -59,6 +60,8 @@ class Context:
         self._labels: dict[str, str] = {}
         self._warnings: list[Diagnostic] = []
         self._warnings_shown = 0
+        self._cache: ConfigCache | None = None
+        self._tokens: tuple[Secret, ...] = ()
 
     @property
     def directory(self) -> Path:
@@ -97,6 +100,10 @@ class Context:
         """Whether there is somebody to ask."""
         return self._stdin.isatty() and self._on_terminal and not self.environment.get("CI")
 
+    def read_line(self) -> str:
+        """The first line of stdin, such as a token: what stands in a flag can be read by every user of the machine."""
+        return self._stdin.readline().strip()
+
     def override(self, key: str, value: object | None, *, flag: str) -> None:
         """Let a command's own flag set a key of velobuild.toml, before `loaded` is first used. None does nothing."""
         if "loaded" in self.__dict__:
@@ -122,9 +129,11 @@ class Context:
     def _load(self, *, needs_cms: bool) -> Loaded:
         from pathlib import Path
 
+        from velobuild.config.cache import ConfigCache
         from velobuild.config.load import load
 
         config = self.flags.config or self.environment.get("VELOBUILD_CONFIG")
+        self._cache = self._cache or ConfigCache()
         loaded = load(
             Path(config) if config else None,
             directory=self.directory,
@@ -133,7 +142,9 @@ class Context:
             labels=self._labels,
             env_name=self.flags.env or self.environment.get("VELOBUILD_ENV") or None,
             needs_cms=needs_cms,
+            cache=self._cache,
         )
+        self._tokens = loaded.tokens
         for warning in loaded.warnings:
             self.warn(warning)
         return loaded
@@ -192,6 +203,9 @@ class Context:
         """Clear what is live and show what is due."""
         self._clear_progress()
         self.show_warnings()
+        if self._cache is not None:
+            # Now, for the first build of a site has made its state folder only after it knew its configuration.
+            self._cache.keep(self._tokens)
 
     @property
     def _on_terminal(self) -> bool:

@@ -20,7 +20,7 @@ from velobuild.model.entries import Collection, Delta, Media, SiteSettings
 from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
 from velobuild.sources.cometcms_api import API_PATH, COMETCMS, START, Entries, Library, media_id
 from velobuild.sources.cometcms_doctor import diagnose
-from velobuild.sources.cometcms_posts import Reading, locales_of
+from velobuild.sources.cometcms_posts import Reading, locales_of, refuse_missing_locale
 from velobuild.sources.cometcms_records import Drawing, fields_of, is_public, raw_media, shown
 from velobuild.sources.cometcms_schema import (
     ContentType,
@@ -78,6 +78,7 @@ class CometCms:
         collections = self._config.collections
         kind = kind_of(kinds, collections.posts, "posts")
         roles = roles_of_posts(kind, self._config)
+        refuse_missing_locale(kind, self._config)
         files: dict[str, str] = {}
         whole = yield from self._files(known, files)
         names = frozenset(files)
@@ -98,7 +99,8 @@ class CometCms:
             files=files,
             author_names=self._config.author_names,
             now=self._clock(),
-            with_locales=bool(self._config.locales),
+            # A collection without locales, such as pages that are in one language, is of none in particular.
+            with_locales=bool(self._config.locales and kind.locales),
         )
         return Reading(
             client=self._client,

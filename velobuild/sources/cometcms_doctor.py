@@ -10,7 +10,7 @@ from velobuild.errors import TokenError, VelobuildError
 from velobuild.http.client import ApiClient
 from velobuild.model.ports import Clock
 from velobuild.sources.cometcms_api import UNREADABLE, Entries
-from velobuild.sources.cometcms_posts import locales_of
+from velobuild.sources.cometcms_posts import refuse_missing_locale
 from velobuild.sources.cometcms_records import is_public
 from velobuild.sources.cometcms_schema import (
     ContentType,
@@ -61,7 +61,7 @@ def _schema(client: ApiClient, kinds: dict[str, ContentType], config: SourceConf
     def posts() -> None:
         kind = kind_of(kinds, collections.posts, "posts")
         roles.append(roles_of_posts(kind, config))
-        locales_of(kind, config, roles[0])
+        refuse_missing_locale(kind, config)
 
     findings += _checked(posts)
     if collections.pages:

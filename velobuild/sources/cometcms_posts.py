@@ -56,10 +56,16 @@ class Locale:
 
 
 def locales_of(kind: ContentType, config: SourceConfig, roles: Roles) -> tuple[Locale, ...]:
-    """Which lists are read; the default locale's first, since only a comparison shows what was not translated.
+    """Which lists are read; the default locale's first, since only a comparison shows what was not translated."""
+    wanted = tuple(code for code in config.locales if code in kind.locales)
+    if not wanted:
+        return (Locale(kind.default if needs_locale(kind, roles) else ""),)
+    others = tuple(Locale(code) for code in wanted if code != kind.default)
+    return (Locale(kind.default, wanted=kind.default in wanted), *others)
 
-    Raises ConfigError VB1303 for a locale that the collection lacks: CometCMS would answer with its default copies.
-    """
+
+def refuse_missing_locale(kind: ContentType, config: SourceConfig) -> None:
+    """Raises ConfigError VB1303 for a locale that the posts lack: CometCMS would answer with its default copies."""
     for code in config.locales:
         if code not in kind.locales:
             raise ConfigError(
@@ -70,10 +76,6 @@ def locales_of(kind: ContentType, config: SourceConfig, roles: Roles) -> tuple[L
                 if kind.locales
                 else "it has none: take source.locales away, or add them in CometCMS (Content types)",
             )
-    if not config.locales:
-        return (Locale(kind.default if needs_locale(kind, roles) else ""),)
-    others = tuple(Locale(code) for code in config.locales if code != kind.default)
-    return (Locale(kind.default, wanted=kind.default in config.locales), *others)
 
 
 @dataclass(slots=True)
@@ -109,16 +111,18 @@ class Reading:
         """The posts that are new, as they come. Raises TokenError, ConfigError, SourceUnavailable or ProtocolError."""
         committed = self.known.versions(POSTS)
         lists: list[tuple[Locale, Entries]] = []
+        uncertain: set[str] = set()
         for locale in self.locales:
             listing = self._listing(locale)
             lists.append((locale, listing))
             for entries in listing:
                 for start in range(0, len(entries), PER_DELTA):
                     yield from self._staged(entries[start : start + PER_DELTA], locale)
+            uncertain |= self._only_before(listing, locale)
             self._judge(listing)
         self._refuse_unreadable()
         self.tally.listed = len(self._seen)
-        absent = sorted(committed.keys() - self._seen)
+        absent = sorted((committed.keys() - self._seen) | uncertain)
         if len(absent) > ABSENCES_ASKED_FOR and not self._has_token:
             # To everybody an entry is either there or not, so a second list is as good as a question for each.
             self._agree(lists, len(absent))
@@ -176,6 +180,16 @@ class Reading:
                 f"the list kept changing over {listing.passes} readings; all of them together are used",
                 "build again when nobody is editing",
             )
+
+    def _only_before(self, listing: Entries, locale: Locale) -> set[str]:
+        """Posts of this locale that an earlier reading of the list showed and the last one did not."""
+        code = locale.code if locale.code != self.kind.default else ""
+        of_locale = (id for id in self._seen if shared_id(id)[1] == code)
+        gone = {id for id in of_locale if shared_id(id)[0] not in listing.ids}
+        for id in gone if listing.passes > 1 else ():
+            self._forget(id)
+            self._seen.discard(id)
+        return gone if listing.passes > 1 else set()
 
     def _agree(self, lists: list[tuple[Locale, Entries]], absent: int) -> None:
         """Raises ProtocolError unless second readings show what the first ones did."""

@@ -119,12 +119,12 @@ async def door(
     *,
     clock: Clock = lambda: NOW,
     queue: Any = None,
-    patience_s: float = 8.0,
+    **patience: float,
 ) -> AsyncIterator[Door]:
     kept = queue or Queue(folder / "queue.db", clock)
     sites = {SITE: made or hook()}
     woken: list[str] = []
-    receiver = application(sites, kept, woken.append, clock, patience_s=patience_s)
+    receiver = application(sites, kept, woken.append, clock, **patience)
     try:
         yield Door(receiver, kept, sites, woken)
     finally:

@@ -85,8 +85,8 @@ def _part(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _event(payload: Mapping[str, Any], key: str) -> str:
-    event = name(payload.get(key))
-    if event is None:
+    event = payload.get(key)
+    if not isinstance(event, str) or not name(event):
         raise Unusable(f"it names no event: `{key}` is missing or no text")
     return event
 

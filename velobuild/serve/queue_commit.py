@@ -41,12 +41,19 @@ class GroupCommit:
     """
 
     def __init__(
-        self, queue: Queue, wake: Callable[[str], None], clock: Clock, *, patience_s: float = PATIENCE_S
+        self,
+        queue: Queue,
+        wake: Callable[[str], None],
+        clock: Clock,
+        *,
+        patience_s: float = PATIENCE_S,
+        try_again_s: float = TRY_AGAIN_S,
     ) -> None:
         self._queue = queue
         self._wake = wake
         self._clock = clock
         self._patience_s = patience_s
+        self._try_again_s = try_again_s
         self._waiting: list[Waiting] = []
         self._owed: set[str] = set()
         self._running: asyncio.Task[None] | None = None
@@ -121,4 +128,4 @@ class GroupCommit:
             self._waiting.append(Waiting((), (), asyncio.get_running_loop().create_future()))
             self._begin()
 
-        self._again = asyncio.get_running_loop().call_later(TRY_AGAIN_S, again)
+        self._again = asyncio.get_running_loop().call_later(self._try_again_s, again)

@@ -32,7 +32,7 @@ from velobuild.http.strict_json import NotJson, parse
 from velobuild.model.ports import Clock
 from velobuild.serve.dialects import DIALECTS, SMALL
 from velobuild.serve.queue import Event, Letter, Queue
-from velobuild.serve.queue_commit import GroupCommit
+from velobuild.serve.queue_commit import PATIENCE_S, TRY_AGAIN_S, GroupCommit
 from velobuild.serve.webhook import (
     Claim,
     Dialect,
@@ -120,11 +120,12 @@ class Receiver:
         wake: Callable[[str], None],
         clock: Clock,
         *,
-        patience_s: float = 8.0,
+        patience_s: float = PATIENCE_S,
+        try_again_s: float = TRY_AGAIN_S,
     ) -> None:
         self._sites = sites
         self._clock = clock
-        self._commit = GroupCommit(queue, wake, clock, patience_s=patience_s)
+        self._commit = GroupCommit(queue, wake, clock, patience_s=patience_s, try_again_s=try_again_s)
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._seen: dict[str, Seen] = {}
         self._logged: dict[tuple[str, str], tuple[float, int]] = {}
@@ -271,10 +272,20 @@ class _Delivery:
 
 
 def application(
-    sites: Mapping[str, SiteHook], queue: Queue, wake: Callable[[str], None], clock: Clock, *, patience_s: float = 8.0
+    sites: Mapping[str, SiteHook],
+    queue: Queue,
+    wake: Callable[[str], None],
+    clock: Clock,
+    *,
+    patience_s: float = PATIENCE_S,
+    try_again_s: float = TRY_AGAIN_S,
 ) -> Receiver:
-    """The receiver as an ASGI application. A delivery is answered with 503 after `patience_s` seconds on the disk."""
-    return Receiver(sites, queue, wake, clock, patience_s=patience_s)
+    """The receiver as an ASGI application.
+
+    A delivery is answered with 503 after `patience_s` seconds on the disk; a disk that refused is tried again after
+    `try_again_s`, also if no further delivery comes.
+    """
+    return Receiver(sites, queue, wake, clock, patience_s=patience_s, try_again_s=try_again_s)
 
 
 def _length(headers: Headers) -> int | None:

@@ -153,6 +153,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "VB1105": "a required key is missing",
         "VB1106": "files are in the way",
         "VB1107": "a command or option cannot be used like this",
+        "VB1108": "a source that a package adds cannot be used",
         "VB1201": "no token was found",
         "VB1202": "the token cannot be sent",
         "VB1203": "a secret stands in the configuration file",

@@ -17,6 +17,8 @@ TOKENLESS = frozenset({"polycms", "cometcms", "folder"})
 
 MAIN = "main"
 """What a source without a name is called where one has to be."""
+FOLDER_HOST = ".folder.invalid"
+"""How the hosts end that stand for folders."""
 BUILT_IN = ("velocms", "pocketbase", "polycms", "cometcms", "folder")
 """The types of source that velobuild brings along; an installed package may add others."""
 
@@ -163,7 +165,7 @@ class SourceConfig:
 
         `.invalid` is reserved for names that never lead anywhere (RFC 6761), so nobody is asked for a folder's files.
         """
-        return f"https://{self.name or 'content'}.folder.invalid" if self.type == "folder" else self.url
+        return f"https://{self.name or 'content'}{FOLDER_HOST}" if self.type == "folder" else self.url
 
     @property
     def needs_token(self) -> bool:

@@ -11,7 +11,7 @@ import re
 import sqlite3
 import unicodedata
 from collections.abc import Collection as Sized
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from hashlib import blake2b
@@ -22,7 +22,7 @@ from velobuild.content.codec import timestamp
 from velobuild.content.database import transaction
 from velobuild.content.places import SITE, Places, Reserved, file_of
 from velobuild.errors import Diagnostic
-from velobuild.model.entries import DEVICE_NAMES, SLUG_BYTES_MAX, cut_bytes, is_word_char, slugify
+from velobuild.model.entries import DEVICE_NAMES, SLUG_BYTES_MAX, cut_bytes, is_word_char, slugify, source_of
 
 SLUG_SIGNS = frozenset("-_.~+")
 # Nearly every slug; there is nothing in it to look at.
@@ -110,14 +110,28 @@ def _other_names(name: str, id: str) -> Iterator[str]:
 
 
 def settle(
-    posts: Iterable[tuple[str, str, str, str]], *, urls: UrlsConfig, zone: tzinfo, reserved: Reserved
+    posts: Iterable[tuple[str, str, str, str]],
+    *,
+    urls: UrlsConfig,
+    zone: tzinfo,
+    reserved: Reserved,
+    sources: Sequence[str] = (),
 ) -> tuple[list[Permalink], list[Diagnostic]]:
-    """One address a post, from (id, slug, title, sort_at) in any order: the earliest comes first."""
+    """One address a post, from (id, slug, title, sort_at) in any order: the earliest comes first.
+
+    Of several `sources`, named in the order of the configuration, the posts of the first come first.
+    """
     taken = reserved.places()
     places: list[Permalink] = []
     findings: list[Diagnostic] = []
     by_slug = "{slug}" in urls.post
-    for id, slug, title, sort_at in sorted(posts, key=lambda post: (post[3], post[0])):
+    rank = {name: number for number, name in enumerate(sources)}
+    unnamed = rank.get("", 0)
+
+    def precedence(post: tuple[str, str, str, str]) -> tuple[int, str, str]:
+        return rank.get(source_of(post[0]), unnamed), post[3], post[0]
+
+    for id, slug, title, sort_at in sorted(posts, key=precedence):
         where = f"post “{title}” (id {id})"
         try:
             usable = _usable(slug)
@@ -191,10 +205,11 @@ def assign(
     as_of: datetime,
     reserved: Reserved,
     without: Sized[str] = frozenset(),
+    sources: Sequence[str] = (),
 ) -> list[Diagnostic]:
     """Settle every public post's address and remember the addresses that were left. Posts in `without` get none."""
     posts = [row for row in connection.execute(PUBLIC, (timestamp(as_of),)) if row[0] not in without]
-    places, findings = settle(posts, urls=urls, zone=zone, reserved=reserved)
+    places, findings = settle(posts, urls=urls, zone=zone, reserved=reserved, sources=sources)
     before = {post_id: (path, slug) for post_id, path, slug in connection.execute(CURRENT)}
     after = {one.post_id: (one.path, one.slug) for one in places}
     if before != after:

@@ -80,8 +80,8 @@ class Linking:
     def _fetched_origins(self) -> frozenset[str | None]:
         """Origins whose files are copied into the site, so that a missing one is a gap and not somebody else's."""
         site = self._site
-        urls = [site.cms_url, *(absolute(media.url, site.cms_url) for media in self._known.media_by_url.values())]
-        hosts = [f"https://{host}" for host in site.config.source.media_hosts]
+        urls = [*site.source_urls, *(absolute(media.url, site.cms_url) for media in self._known.media_by_url.values())]
+        hosts = [f"https://{host}" for source in site.config.sources for host in source.media_hosts]
         return frozenset(origin(url) for url in (*urls, *hosts) if url)
 
     def _file(self, ref: Ref, where: str) -> Resolved | None:
@@ -125,7 +125,8 @@ class Linking:
         if parts.netloc and site.prefix:
             if f"{path}/".startswith(f"{site.prefix}/"):
                 path = path.removeprefix(site.prefix) or "/"
-            elif at != origin(site.cms_url or ""):  # Something else on the host of a site that has but a folder there.
+            # Else it is something else on the host of a site that has but a folder there.
+            elif at not in map(origin, site.source_urls):
                 return Resolved(url), True
         if not path.startswith("/"):
             return Resolved(url), True

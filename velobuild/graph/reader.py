@@ -214,7 +214,7 @@ class Reader:
 
     @cached_property
     def _excluded(self) -> frozenset[str]:
-        return frozenset(tag_key(tag) for tag in self.site.config.source.exclude_tags)
+        return frozenset(tag_key(tag) for source in self.site.config.sources for tag in source.exclude_tags)
 
     @cached_property
     def tags(self) -> list[TermView]:

@@ -20,7 +20,7 @@ PLAIN_PATH = re.compile(r"[A-Za-z0-9_.~/!$&'()*+,;=:@%#?-]*")
 
 @dataclass(frozen=True)
 class Site:
-    """A site at one moment. `as_of` decides which posts are due; `cms_url` is where the CMS is, if there is one.
+    """A site at one moment. `as_of` decides which posts are due; `cms_url` is where the first source is, if anywhere.
 
     `unshown` are posts whose body cannot be shown: lists and feeds name them without it.
     """
@@ -39,7 +39,12 @@ class Site:
 
     @property
     def cms_url(self) -> str | None:
-        return self.config.source.url
+        return self.config.source.address
+
+    @cached_property
+    def source_urls(self) -> tuple[str, ...]:
+        """Where all sources are, the first being `cms_url`."""
+        return tuple(source.address for source in self.config.sources if source.address)
 
     @cached_property
     def base_url(self) -> str:
@@ -54,7 +59,7 @@ class Site:
     @cached_property
     def own_origins(self) -> tuple[str, ...]:
         """Origins whose links are internal: the site's own and the CMS's."""
-        found = (origin(url) for url in (self.base_url, self.cms_url) if url)
+        found = (origin(url) for url in (self.base_url, *self.source_urls))
         return tuple(dict.fromkeys(one for one in found if one))
 
     @cached_property

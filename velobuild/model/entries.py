@@ -150,6 +150,16 @@ class ChangeSet:
         return bool(self.changes)
 
 
+SOURCE_MARK = ":"
+"""Between the name of the source and the id that an entry has there, where the source has a name."""
+
+
+def source_of(id: str) -> str:
+    """The name of the source that an entry's id begins with; "" if it has none."""
+    name, mark, _ = id.partition(SOURCE_MARK)
+    return name if mark else ""
+
+
 SLUG_BYTES_MAX = 200
 # Names that Windows, and so many people's copies of a site, cannot hold.
 DEVICE_NAMES = frozenset({"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in "0123456789¹²³")})

@@ -35,7 +35,7 @@ from velobuild.publish.inplace import InPlace
 from velobuild.publish.manifest import Manifest
 from velobuild.publish.releases import Releases
 from velobuild.render.theme import Theme, load_theme
-from velobuild.sources import file_tokens
+from velobuild.sources import file_tokens_by_address, has_local, is_local
 
 PASSES_MAX = 3
 KEY = "build_key"
@@ -85,7 +85,8 @@ def _build(run: Run, cache: Path | None) -> BuildReport:
         with run.phase("prepare"):
             unshown = prepare(run, connection, site)
         with run.phase("media"):
-            fetch_media(run, connection, site, store, file_token=file_tokens(loaded, cache=cache, clock=run.clock))
+            tokens = file_tokens_by_address(loaded, cache=cache, clock=run.clock)
+            fetch_media(run, connection, site, store, file_tokens=tokens)
         live = publisher.live()
         if live is not None and FORMER in live.meta:
             recall_former(connection, live.meta[FORMER])
@@ -214,21 +215,24 @@ def _plain(config: Config) -> dict[str, object]:
     values = asdict(config)
     for name in ("build", "limits", "listen"):
         values.pop(name)
-    for name in ("token_env", "token_file", "rate_limit"):
-        values["source"].pop(name)
+    for source in (values["source"], *values["more_sources"]):
+        for name in ("token_env", "token_file", "rate_limit"):
+            source.pop(name)
     return values
 
 
 def _sync(run: Run, store: Store, cache: Path | None) -> SyncReport | None:
-    if run.options.offline:
-        if store.note("cursor") is None and not store.revision:
+    offline = run.options.offline
+    if offline:
+        if store.note("cursor") is None and not store.revision and not is_local(run.loaded.config):
             raise SourceUnavailable(
                 "nothing has been synced yet, so there is nothing to build offline",
                 code="VB2106",
                 where=str(run.loaded.state),
                 hint="run `velobuild sync` once with access to the CMS",
             )
-        return None
+        if not has_local(run.loaded.config):
+            return None
     with run.phase("sync"):
         if run.options.named:
             report = synchronise_named(
@@ -251,6 +255,7 @@ def _sync(run: Run, store: Store, cache: Path | None) -> SyncReport | None:
             clock=run.clock,
             warn=run.warn,
             progress=run.progress,
+            offline=offline,
         )[0]
 
 

@@ -39,6 +39,7 @@ def settle(run: Run, connection: Connection, site: Site, without: frozenset[str]
         as_of=site.as_of,
         reserved=reserved(Reader(connection, site)),
         without=without,
+        sources=[source.name or "" for source in site.config.sources],
     )
 
 

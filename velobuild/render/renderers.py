@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +18,7 @@ from velobuild.render.theme import Theme
 Files = Iterator[tuple[str, bytes, Phase]]
 """(path, bytes, when it goes live) of what one target becomes; a sitemap may become several files."""
 
+IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:[^\s<>\"{}|\\^`\x00-\x20]{1,500}")
 LISTS = frozenset({"home", "list", "tag", "tags", "archive", "year", "feed", "sitemap"})
 
 
@@ -79,12 +81,18 @@ def _robots(rendering: Rendering, target: Target) -> Files:
     yield target.path, robots(site.absolute(site.url_of("/")), site.config.seo.sitemap), Phase.PAGES
 
 
+def _own_id(post: PostView) -> str | None:
+    """What a post was called in the feeds of the system that it came from, where that is known: `guid`."""
+    own = post.extra.get("guid")
+    return own if isinstance(own, str) and IRI.fullmatch(own) else None
+
+
 def _feed(reader: Reader, target: Target) -> Any:
     from velobuild.render.feeds import FeedItem, FeedSource, entry_id, feed_id
 
     site = reader.site
     config = site.config
-    origin = site.cms_url or site.base_url
+    origin = site.config.source.url or site.base_url
     title, home, name = reader.title, site.url_of("/"), "home"
     query = Query(limit=config.feeds.size)
     if "tag" in target.params:
@@ -94,7 +102,7 @@ def _feed(reader: Reader, target: Target) -> Any:
 
     def item(post: PostView) -> FeedItem:
         return FeedItem(
-            id=entry_id(origin, post.id),
+            id=_own_id(post) or entry_id(origin, post.id),
             title=post.title,
             url=post.canonical,
             published=post.published or post.updated,

@@ -29,7 +29,8 @@ def banner_text(post: PostView | None, *, at: datetime) -> str:
 
 def as_preview(page: str, banner: str) -> str:
     """The page with both. Markup alone, since the page's own policy may forbid any style that is not a file."""
-    note = f'<p data-velobuild-banner role="note"><mark>{escape(banner)}</mark></p>'
+    kind = "site" if banner == EVERYTHING else "post"
+    note = f'<p data-velobuild-banner="{kind}" role="note"><mark>{escape(banner)}</mark></p>'
     head = HEAD.search(page)
     page = f"{ROBOTS}{page}" if head is None else f"{page[: head.end()]}{ROBOTS}{page[head.end() :]}"
     body = BODY.search(page)

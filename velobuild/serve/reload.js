@@ -95,7 +95,7 @@
     :host { all: initial; color-scheme: dark; }
     * { box-sizing: border-box; }
     .veil { position: fixed; inset: 0; z-index: 2147483647; overflow: auto; padding: 4vmin;
-      background: rgb(10 12 16 / 82%); font: 16px/1.5 system-ui, sans-serif; color: #eceff4; }
+      background: rgb(10 12 16 / 94%); font: 16px/1.5 system-ui, sans-serif; color: #eceff4; }
     .sheet { max-width: 62rem; margin: 0 auto; }
     .bar { display: flex; flex-wrap: wrap; gap: 1rem; align-items: baseline; justify-content: space-between; }
     h1 { font-size: 1.1rem; margin: 0 0 1rem; color: #ffb4a9; }
@@ -194,9 +194,13 @@
   if (banner) {
     Object.assign(banner.style, {
       position: "fixed", zIndex: "2147483646", insetBlockEnd: "0", insetInlineEnd: "0", margin: "0",
-      padding: ".45rem .9rem", background: "#7a4b00", color: "#fff", font: "600 14px/1.4 system-ui, sans-serif",
+      padding: ".45rem .9rem", background: "#3a3f47", color: "#fff", font: "600 14px/1.4 system-ui, sans-serif",
       borderStartStartRadius: "6px", boxShadow: "0 0 6px rgb(0 0 0 / 40%)",
     });
+    if (banner.dataset.velobuildBanner === "post") {
+      banner.style.background = "#8a4b00";
+    }
+    banner.querySelectorAll("mark").forEach((words) => Object.assign(words.style, { background: "none", color: "#fff" }));
   }
 
   document.addEventListener("visibilitychange", () => (document.hidden ? rest() : listen()));

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -74,9 +73,18 @@ class FileWatch:
     at once a second instead, and `warn` is told so.
     """
 
-    def __init__(self, places: Places, *, stirred: Callable[[], None], warn: Warn, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        places: Places,
+        *,
+        stirred: Callable[[], None],
+        warn: Warn,
+        clock: Clock = utc_now,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._places = places
         self._clock = clock
+        self._sleep = sleep
         self._stirred = stirred
         self._warn = warn
         self._seen = dict(self._scan({}))
@@ -128,7 +136,7 @@ class FileWatch:
         now = dict(self._scan(before))
         changed = _changed(before, now)
         while changed and time.monotonic() < until:
-            threading.Event().wait(SETTLED_S)
+            self._sleep(SETTLED_S)
             again = dict(self._scan(now))
             settled = not _changed(now, again)
             now = again

@@ -40,13 +40,13 @@ def doctor(context: Context) -> int:
     """
     loaded = context.loaded  # what is wrong with it is more than a finding: nothing else could be looked at
     findings = [Finding("configuration", "ok", f"{loaded.file} is valid")]
-    findings += _looked("secrets", _secrets(loaded, offline=context.flags.offline))
+    findings += looked("secrets", _secrets(loaded, offline=context.flags.offline))
     for check, look in (("theme", _theme), ("output", _output), ("disk", _room)):
-        findings += _looked(check, look(loaded))
+        findings += looked(check, look(loaded))
     if context.flags.offline:
         findings.append(Finding("CMS", "ok", "not asked, because of --offline"))
     elif loaded.tokens or not loaded.config.source.needs_token:
-        findings += _looked("CMS", _cms(context, loaded))
+        findings += looked("CMS", cms_findings(context, loaded))
     gravest = max((finding.exit_code for finding in findings), default=0)
     context.drop_warnings()  # they are findings here
     context.result(rendered(findings, colour=context.colour_of_result), _as_json(findings, gravest))
@@ -72,7 +72,7 @@ def rendered(findings: list[Finding], *, colour: bool = False) -> str:
     return "\n".join(lines)
 
 
-def _looked(check: str, findings: Iterator[Finding]) -> list[Finding]:
+def looked(check: str, findings: Iterator[Finding]) -> list[Finding]:
     """The check's findings; those of an error that it raises are the last ones."""
     seen = []
     try:
@@ -136,7 +136,8 @@ def _room(loaded: Loaded) -> Iterator[Finding]:
         yield Finding("disk", "ok", text)
 
 
-def _cms(context: Context, loaded: Loaded) -> Iterator[Finding]:
+def cms_findings(context: Context, loaded: Loaded) -> Iterator[Finding]:
+    """What the CMS, its tokens and their rights look like. Raises VelobuildError if it cannot even be asked."""
     from velobuild.sources import open_source
 
     with open_source(loaded, cache=context.cache, warn=context.warn) as opened:

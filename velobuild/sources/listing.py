@@ -64,6 +64,8 @@ class Listing:
         self._calls_after = calls_after
         self.ids: frozenset[str] = frozenset()
         """The ids of the last pass."""
+        self.total: int | None = None
+        """How many records the CMS says there are, since the first page came; None where it does not say."""
         self.passes = 0
         self.stable = False
         """Whether the last pass was whole and nothing moved in it."""
@@ -91,6 +93,7 @@ class Listing:
         while True:
             page = self._page(number)
             if number == 1:
+                self.total = page.total
                 most = self._most(page)
             elif page.items and page.items == before:
                 raise self._wrong(f"page {number} is page {number - 1} again: the CMS ignores `page`")

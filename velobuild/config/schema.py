@@ -274,6 +274,11 @@ class Config:
         """All sources, in the order of the file: `source` is the first."""
         return (self.source, *self.more_sources)
 
+    @property
+    def main_source(self) -> SourceConfig:
+        """The source whose entries carry no name, else the first."""
+        return next((source for source in self.sources if source.name is None), self.source)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:

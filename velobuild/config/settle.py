@@ -191,6 +191,8 @@ def _origins(layers: Layers, config: Config) -> dict[str, str]:
         keys = [key for key in keys if not key.startswith("source.")]
         keys += [f"source.{name}.{key}" for name in layers.blocks for key in below]
     for dotted in keys:
-        origin = layers.origin(tuple(dotted.split(".")))
+        # Of a block its own place is known too; that is not where an unset key of it comes from.
+        unset = layers.blocks and dotted.startswith("source.") and not layers.has(dotted)
+        origin = None if unset else layers.origin(tuple(dotted.split(".")))
         origins[dotted] = origin.label if origin is not None else "default"
     return dict(sorted(origins.items()))

@@ -20,7 +20,7 @@ PLAIN_PATH = re.compile(r"[A-Za-z0-9_.~/!$&'()*+,;=:@%#?-]*")
 
 @dataclass(frozen=True)
 class Site:
-    """A site at one moment. `as_of` decides which posts are due; `cms_url` is where the first source is, if anywhere.
+    """A site at one moment. `as_of` decides which posts are due; `cms_url` is where the main source is, if anywhere.
 
     `unshown` are posts whose body cannot be shown: lists and feeds name them without it.
     """
@@ -39,11 +39,11 @@ class Site:
 
     @property
     def cms_url(self) -> str | None:
-        return self.config.source.address
+        return self.config.main_source.address
 
     @cached_property
     def source_urls(self) -> tuple[str, ...]:
-        """Where all sources are, the first being `cms_url`."""
+        """Where all sources are, in the order of the configuration."""
         return tuple(source.address for source in self.config.sources if source.address)
 
     @cached_property

@@ -92,7 +92,7 @@ def _feed(reader: Reader, target: Target) -> Any:
 
     site = reader.site
     config = site.config
-    origin = site.config.source.url or site.base_url
+    origin = site.config.main_source.url or site.base_url
     title, home, name = reader.title, site.url_of("/"), "home"
     query = Query(limit=config.feeds.size)
     if "tag" in target.params:

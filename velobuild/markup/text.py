@@ -16,8 +16,8 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 # Chinese and Japanese write without spaces; about two of their characters are read in the time of one Latin word.
 UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-UNSPACED_CHARACTER = re.compile(f"[{UNSPACED}\U00020000-\U0003134f]")
-WORD = re.compile(f"[{UNSPACED}\U00020000-\U0003134f]{{1,2}}|[^\\s{UNSPACED}\U00020000-\U0003134f]+")
+UNSPACED_CHARACTERS = f"[{UNSPACED}\U00020000-\U0003134f]"
+WORDS = f"[{UNSPACED}\U00020000-\U0003134f]{{1,2}}|[^\\s{UNSPACED}\U00020000-\U0003134f]+"
 ELLIPSIS = "…"
 
 
@@ -57,8 +57,8 @@ def count_words(text: str) -> int:
     """How many words a reader meets; two characters of a script without spaces count as one."""
     if text.isascii():
         return len(text.split())
-    unspaced = len(UNSPACED_CHARACTER.findall(text))
-    return len(UNSPACED_CHARACTER.sub(" ", text).split()) + (unspaced + 1) // 2 if unspaced else len(text.split())
+    unspaced = len(re.findall(UNSPACED_CHARACTERS, text))
+    return len(re.sub(UNSPACED_CHARACTERS, " ", text).split()) + (unspaced + 1) // 2 if unspaced else len(text.split())
 
 
 def first_words(text: str, limit: int) -> str:
@@ -69,7 +69,7 @@ def first_words(text: str, limit: int) -> str:
         return line.rstrip(" ,;:-–—") + ELLIPSIS if len(found) > limit else line
     line = one_line(text)
     end = 0
-    for number, word in enumerate(WORD.finditer(line)):
+    for number, word in enumerate(re.finditer(WORDS, line)):
         if number == limit:
             return line[:end].rstrip(" ,;:-–—") + ELLIPSIS
         end = word.end()

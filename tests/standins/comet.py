@@ -108,7 +108,8 @@ class CometStandIn:
     Switches: `folder` (it lies in one), `old` (0.9.6: a singleton's list is a list), `scheme` ("https": behind a proxy
     that says so), `caches` (answers to everybody are kept for five minutes with the host that asked first),
     `grants` (the token's), `withheld` (ids that a narrowed grant hides: in no list, 403 singly), `schemas_short`
-    (the list of schemas leaves out their fields), `ignores_offset`, `ignores_filters`, `archived`.
+    (the list of schemas leaves out their fields), `ignores_offset`, `ignores_filters`,
+    `retry_after_s` (what it says beside "too many"), `archived`.
     """
 
     def __init__(self, workspace: str = "site-a", folder: str = "") -> None:
@@ -144,6 +145,7 @@ class CometStandIn:
         self.schemas_short = False
         self.ignores_offset = False
         self.ignores_filters = False
+        self.retry_after_s = 1
         self.archived = False
         self._failures: list[Failure] = []
         self._cache: dict[str, Kept] = {}
@@ -311,7 +313,7 @@ class CometStandIn:
                 failure.times -= 1
                 status, kind, body = FAILURES[failure.kind]
                 if kind == "json":
-                    more = {"retry_after": 2} if status == 429 else {}
+                    more = {"retry_after": self.retry_after_s} if status == 429 else {}
                     body = dumped({"error": {"code": body[0], "message": body[1], **more}})
                 if kind == "cut":
                     body = '{"data": [{"id": "x"'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from velobuild.config.schema import CollectionsConfig, SourceConfig
 from velobuild.errors import TokenError, VelobuildError
@@ -11,7 +12,7 @@ from velobuild.http.client import ApiClient
 from velobuild.model.ports import Clock
 from velobuild.sources.cometcms_api import UNREADABLE, Entries
 from velobuild.sources.cometcms_posts import refuse_missing_locale
-from velobuild.sources.cometcms_records import is_public
+from velobuild.sources.cometcms_records import fields_of, is_public
 from velobuild.sources.cometcms_schema import (
     ContentType,
     Roles,
@@ -20,7 +21,8 @@ from velobuild.sources.cometcms_schema import (
     roles_of_pages,
     roles_of_posts,
 )
-from velobuild.sources.doctor import Finding, Verdict
+from velobuild.sources.doctor import Finding, Verdict, tag_counts
+from velobuild.sources.records import Unusable
 
 LIMIT = "CometCMS names no limit; velobuild keeps to {rate.calls} calls in {rate.window_s:g} s. Today: {today}"
 GRANT = "grant it content.read on content:* and media.read on media:*, without conditions; or take it away"
@@ -72,7 +74,9 @@ def _schema(client: ApiClient, kinds: dict[str, ContentType], config: SourceConf
     for name in (collections.posts, collections.pages):
         kind = kinds.get(name)
         lost = sorted(UNREADABLE & kind.fields.keys()) if kind is not None else []
-        if kind is not None and lost and not (roles and name == collections.posts and roles[0].body.name in lost):
+        # Of a body that cannot be read the error above speaks.
+        said = name == collections.posts and (not roles or roles[0].body.name in lost)
+        if lost and not said:
             findings.append(
                 Finding(
                     f"fields of {name}",
@@ -89,50 +93,66 @@ def _shown(
     client: ApiClient, kinds: dict[str, ContentType], config: SourceConfig, name: str, clock: Clock
 ) -> list[Finding]:
     """Raises VelobuildError if no list of posts comes."""
-    findings: list[Finding] = []
-    if config.collections.posts in kinds:
-        listing = Entries(client, f"content/{config.collections.posts}")
-        now = clock()
-        entries = {
-            entry["id"]: is_public(entry, now)
-            for page in listing
-            for entry in page
-            if isinstance(entry, dict) and isinstance(entry.get("id"), str)
+    kind = kinds.get(config.collections.posts)
+    if kind is None:
+        return _media(client, name)
+    now = clock()
+    include = {"include": ",".join(kind.relations)} if kind.relations else {}
+    entries: dict[str, dict[str, Any]] = {}
+    for page in Entries(client, f"content/{kind.name}", include):
+        entries |= {
+            entry["id"]: entry for entry in page if isinstance(entry, dict) and isinstance(entry.get("id"), str)
         }
-        public = sum(entries.values())
-        findings.append(
-            Finding(name, Verdict.OK, f"it sees {public} published entries of `{config.collections.posts}`")
-        )
-        if not public:
-            findings.append(
-                Finding(
-                    name,
-                    Verdict.WARNING,
-                    f"no entry of `{config.collections.posts}` is published",
-                    "publish one, or name another collection in [source.collections] posts",
-                )
+    public = [entry for entry in entries.values() if is_public(entry, now)]
+    if public:
+        counted = tag_counts(_tags(entry, kind, config) for entry in public)
+        findings = [Finding("posts", Verdict.OK, f"{len(public)} are published; {counted}")]
+    else:
+        findings = [
+            Finding(
+                "posts",
+                Verdict.WARNING,
+                f"CometCMS shows no published entry of `{kind.name}`",
+                "publish one, or name another collection in [source.collections] posts",
             )
-        if not client.token.reveal():
-            return findings + _media(client, name, "ask again later")
-        hidden = len(entries) - public
+        ]
+    if client.token.reveal():
         findings.append(
             Finding(
                 name,
                 Verdict.WARNING,
-                f"a token adds what no reader may see: drafts, archived, protected and future entries ({hidden} here), "
-                "and private files, which a public post then publishes; every call takes longer",
+                "a token adds what no reader may see: drafts, archived, protected and future entries "
+                f"({len(entries) - len(public)} here), and private files, which a public post then publishes; "
+                "every call takes longer",
                 "leave it out unless a post needs a private file; velobuild publishes no draft either way",
             )
         )
-    return findings + _media(client, name, GRANT)
+    else:
+        findings.append(Finding(name, Verdict.OK, "published content is shown to everybody, and none is needed"))
+    return findings + _media(client, name)
 
 
-def _media(client: ApiClient, name: str, hint: str) -> list[Finding]:
+def _tags(entry: dict[str, Any], kind: ContentType, config: SourceConfig) -> Any:
+    """The entry's tags as they will be called, as far as its schema tells; None where it tells of none."""
     try:
-        client.get_json("media", {"limit": 1})
+        field = roles_of_posts(kind, config).tags
+        value = fields_of(entry).get(field.name) if field is not None else None
+    except (VelobuildError, Unusable):
+        return None
+    if not isinstance(value, list):
+        return value
+    return [one.get("title") if isinstance(one, dict) else one for one in value]
+
+
+def _media(client: ApiClient, name: str) -> list[Finding]:
+    try:
+        body = client.get_json("media", {"limit": 1}).body
     except VelobuildError as error:
+        hint = GRANT if client.token.reveal() else "ask again later"
         return [Finding(name, Verdict.WARNING, f"the files cannot be listed: {error}", hint, "VB2207")]
-    return []
+    meta = body.get("meta") if isinstance(body, dict) else None
+    total = meta.get("total") if isinstance(meta, dict) else None
+    return [Finding("media", Verdict.OK, f"{total} files")] if isinstance(total, int) else []
 
 
 def _checked(look: Callable[[], object]) -> list[Finding]:

@@ -34,6 +34,8 @@ COMMANDS: Mapping[str, Entry] = {
     "serve": Entry("velobuild.cli.serve:serve", "Look at what was built, as a web host would show it."),
     "webhook": Entry("velobuild.cli.webhook:webhook", "Make and send test deliveries of the webhook."),
     "events": Entry("velobuild.cli.events:events", "List what the webhooks told, and what became of it."),
+    "listen": Entry("velobuild.cli.listen:listen", "Publish what webhooks announce, as a service."),
+    "status": Entry("velobuild.cli.status:status", "See how the webhook service fares."),
     "releases": Entry("velobuild.cli.releases:releases", "List the releases that are kept."),
     "rollback": Entry("velobuild.cli.releases:rollback", "Go back to an earlier release and stay there."),
     "resume": Entry("velobuild.cli.releases:resume", "Let builds go live again after a rollback."),

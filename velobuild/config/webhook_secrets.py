@@ -45,6 +45,18 @@ def read_webhook_secrets(
     return tuple(unique.values())
 
 
+def read_status_token(loaded: Loaded, *, environment: Mapping[str, str], warn: list[Diagnostic]) -> Secret | None:
+    """The token of the service's status page, from the environment, `.env` or a systemd credential; None for none."""
+    name = loaded.config.listen.status_token_env
+    value = environment.get(name) or read_dotenv(loaded.root / ".env", warn=warn).get(name)
+    if value:
+        return Secret(value, f"environment variable {name}")
+    if environment.get(CREDENTIALS):
+        credential = Path(environment[CREDENTIALS]) / name
+        return next(iter(_lines(credential, f"credential {name}", warn=[], missing_ok=True)), None)
+    return None
+
+
 def _lines(file: Path, origin: str, *, warn: list[Diagnostic], missing_ok: bool) -> list[Secret]:
     text = read_private(file, warn=warn, missing_ok=missing_ok) or ""
     return [Secret(line.strip(), origin) for line in text.splitlines() if line.strip()]

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
@@ -19,22 +19,23 @@ from typing import Protocol
 from velobuild.config.schema import Loaded
 from velobuild.errors import SourceUnavailable, VelobuildError
 from velobuild.model.outputs import BuildReport
-from velobuild.model.ports import Clock, NamedPost
+from velobuild.model.ports import Clock
 from velobuild.serve.child import BuildRequest, Built, Crashed, Failed, Outcome
 from velobuild.serve.logs import say
 from velobuild.serve.loop_after import hook_environment, run_hook
+from velobuild.serve.loop_follow import FollowUp, again
 from velobuild.serve.loop_pace import Pace, backoff_s
 from velobuild.serve.loop_work import Work, work_of
 from velobuild.serve.queue import Event, Queue
 from velobuild.serve.reconcile import Silence, Timetable
 from velobuild.serve.status import BuildRow, SiteStatus, State, write_status
 
-FOLLOW_UPS_S = (5.0, 30.0, 120.0)
-"""When a post is asked for again whose answer stayed older than its event; after that the timer's look has it."""
 LOCKED_S = 5.0
 HELD_S = 60.0
 QUOTA_S = 900.0
 SHORTEST_WAIT_S = 0.001
+ANOTHERS_EVENT_S = 5.0
+"""How often the queue is looked at unasked: `velobuild events --replay` puts events into it from another process."""
 DEGRADED_FROM = 2
 """A single failure happens to everybody; from so many in a row on the operator is told."""
 
@@ -50,15 +51,6 @@ class Builder(Protocol):
     def build(self, request: BuildRequest, *, deadline_s: float) -> Outcome: ...
 
     def end(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class FollowUp:
-    """A post to ask for again at `at_s` of the monotonic clock, for the `number`-th time."""
-
-    post: NamedPost
-    at_s: float
-    number: int
 
 
 class SiteLoop:
@@ -80,6 +72,7 @@ class SiteLoop:
         monotonic: Callable[[], float] = time.monotonic,
         told: Callable[[SiteStatus], None] | None = None,
         status: SiteStatus | None = None,
+        also_warn: Callable[[], str | None] = lambda: None,
         chance: Callable[[], float] | None = None,
     ) -> None:
         self._site = site
@@ -91,6 +84,7 @@ class SiteLoop:
         self._variables = variables or {}
         self._monotonic = monotonic
         self._told = told or (lambda status: write_status(loaded.state, status))
+        self._also_warn = also_warn
         self._chance = {} if chance is None else {"chance": chance}
         listen = loaded.config.listen
         self._pace = Pace(quiet_s=listen.quiet_ms / 1000, latest_s=listen.latest_s)
@@ -175,7 +169,8 @@ class SiteLoop:
 
     def _wait_s(self) -> float:
         at_s = self._monotonic()
-        waits = [self._times.wait_s(at_s, self._clock()), *(one.at_s - at_s for one in self._follow_ups)]
+        follow_ups = [one.at_s - at_s for one in self._follow_ups]
+        waits = [ANOTHERS_EVENT_S, self._times.wait_s(at_s, self._clock()), *follow_ups]
         return max(min(waits), SHORTEST_WAIT_S)
 
     def _one_build(self, look: str | None, follow_ups: list[FollowUp]) -> None:
@@ -246,7 +241,9 @@ class SiteLoop:
                 self._times = self._times.looked(self._monotonic(), **cost)
                 if look == "timer" and not events:
                     self._silence = self._silence.looked(sync.changed + sync.removed)
-            self._follow(sync.named, sync.stale, work, follow_ups, sync.changed + sync.removed)
+            self._follow_ups += again(sync, work.named, follow_ups, at_s=self._monotonic())
+            for id in sync.stale:
+                say(logging.WARNING, "the CMS still answers with an older version", site=self._site, post_id=id)
         self._times = replace(self._times, next_due_at=report.next_due_at)
         row = replace(
             row,
@@ -281,25 +278,6 @@ class SiteLoop:
         self._queue.mark(ids, "fetched", fetched)
         self._queue.mark(ids, "built", max(published - timedelta(milliseconds=publish_ms), fetched))
         self._queue.mark(ids, "published", published)
-
-    def _follow(
-        self, named: tuple[str, ...], stale: tuple[str, ...], work: Work, asked: list[FollowUp], changed: int
-    ) -> None:
-        """Ask again, later, for posts that are not yet what their events say. An event is a floor."""
-        wanted = {post.id: post for post in work.named if post.id is not None}
-        numbers = {one.post.id: one.number for one in asked}
-        for id in stale:
-            number = numbers.get(id, 0)
-            if id in wanted and number < len(FOLLOW_UPS_S):
-                at_s = self._monotonic() + FOLLOW_UPS_S[number]
-                self._follow_ups.append(FollowUp(wanted[id], at_s, number + 1))
-                say(logging.WARNING, "the CMS still answers with an older version", site=self._site, post_id=id)
-        if named and not changed and not stale and not asked:
-            # An edit was announced and is not to be seen: a repeated delivery, or an answer from a copy that lags.
-            for id in named:
-                if id in wanted and wanted[id].there:
-                    last = len(FOLLOW_UPS_S)
-                    self._follow_ups.append(FollowUp(wanted[id], self._monotonic() + FOLLOW_UPS_S[0], last))
 
     def _failed(self, outcome: Failed | Crashed, row: BuildRow, look: str | None) -> None:
         error = outcome.error if isinstance(outcome, Failed) else None
@@ -359,7 +337,8 @@ class SiteLoop:
     def _show(self, **changes: object) -> None:
         """Change the status, and tell it if it is another."""
         now, at_s = self._clock(), self._monotonic()
-        warnings = [text for text in (self._silence.warning(now), self._budget_warning()) if text]
+        found = (self._silence.warning(now), self._budget_warning(), self._also_warn())
+        warnings = [text for text in found if text]
         look_s = None if self._times.last_s is None else self._times.last_s + self._times.interval_s - at_s
         status = replace(
             self.status,

@@ -20,6 +20,7 @@ SOURCES: Mapping[str, str] = MappingProxyType(
     {
         "velocms": "velobuild.sources.opening:open_velocms",
         "pocketbase": "velobuild.sources.pocketbase:open_pocketbase",
+        "polycms": "velobuild.sources.polycms:open_polycms",
         "cometcms": "velobuild.sources.cometcms:open_cometcms",
         "folder": "velobuild.sources.folder:open_folder",
     }

@@ -164,7 +164,7 @@ def post_of(raw: Any, *, limits: LimitsConfig, repairs: Repairs) -> Post:
         cover_media_id=_line(raw, "cover_media_id", repairs) or None,
         seo_title=_line(raw, "seo_title", repairs) or None,
         seo_description=_line(raw, "seo_description", repairs) or None,
-        extra={name: _cleaned(value) for name, value in sorted(_rest(raw, NAMED).items())},
+        extra={name: cleaned(value) for name, value in sorted(_rest(raw, NAMED).items())},
     )
 
 
@@ -186,7 +186,7 @@ def media_of(raw: Any) -> Media:
         height_px=_count(raw.get("height"), 1),
         # An empty text says "decoration", which a missing one does not.
         alt=_line(raw, "alt", scratch) if isinstance(raw.get("alt"), str) else None,
-        extra={name: _cleaned(value) for name, value in sorted(_rest(raw, NAMED_MEDIA).items())},
+        extra={name: cleaned(value) for name, value in sorted(_rest(raw, NAMED_MEDIA).items())},
     )
 
 
@@ -225,7 +225,7 @@ def settings_of(raw: Any) -> SiteSettings:
         logo_url=_line(raw, "site_logo", repairs) or None,
         favicon_url=_line(raw, "site_favicon", repairs) or None,
         comments_enabled=raw.get("comments_enabled") is True,
-        extra={name: _cleaned(value) for name, value in sorted(_rest(raw, NAMED_SETTINGS).items())},
+        extra={name: cleaned(value) for name, value in sorted(_rest(raw, NAMED_SETTINGS).items())},
     )
 
 
@@ -253,7 +253,7 @@ def _updated_at(raw: Raw) -> datetime | None:
 
 def _version(raw: Raw) -> str:
     """For a post without a date of its own: a fingerprint of what a listing shows of it."""
-    return "~" + fingerprint(_cleaned({name: raw.get(name) for name in SUMMARY})).hex()
+    return "~" + fingerprint(cleaned({name: raw.get(name) for name in SUMMARY})).hex()
 
 
 def refuse_twofold(raw: Raw) -> None:
@@ -269,10 +269,10 @@ def _body(raw: Raw, repairs: Repairs) -> tuple[str, str, BodyFormat]:
     if (html is None or (isinstance(html, str) and not html.strip())) and holds_blocks(document):
         if isinstance(document, str):
             return "content_json", document, BodyFormat.BLOCKS
-        cleaned = _cleaned(document)
-        if cleaned != document:
+        blocks = cleaned(document)
+        if blocks != document:
             repairs.notes.append("characters that no page may hold were removed from its content_json")
-        return "content_json", canonical(cleaned).decode(), BodyFormat.BLOCKS
+        return "content_json", canonical(blocks).decode(), BodyFormat.BLOCKS
     if not isinstance(html, str):
         instead = ", and it has no content_json to show instead" if html is None else ""
         raise Unusable(f"its content_html is {_shown(html)}{instead}")
@@ -321,14 +321,14 @@ def _rest(raw: Raw, named: frozenset[str]) -> dict[str, Any]:
     return {clean_text(name)[0]: value for name, value in raw.items() if name not in named}
 
 
-def _cleaned(value: Any) -> Any:
+def cleaned(value: Any) -> Any:
     """The value with every text in it cleaned. The depth is bounded by the JSON reader."""
     if isinstance(value, str):
         return clean_text(value)[0]
     if isinstance(value, dict):
-        return {clean_text(name)[0]: _cleaned(inner) for name, inner in value.items()}
+        return {clean_text(name)[0]: cleaned(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_cleaned(inner) for inner in value]
+        return [cleaned(inner) for inner in value]
     return value
 
 

@@ -29,10 +29,11 @@ def events(context: Context, dead: bool, replay_id: int | None, limit: int) -> N
     from velobuild.model.ports import utc_now
     from velobuild.serve.queue import Queue
 
-    file = _queue_file(context.loaded_for_this_machine)
+    file, site = _queue_of(context.loaded_for_this_machine)
     with closing(Queue(file, utc_now)) as queue:
         if replay_id is not None:
-            again = queue.replay(replay_id)
+            known = queue.one(replay_id)
+            again = queue.replay(replay_id) if known is not None and known.event.site == site else None
             if again is None:
                 raise ConfigError(
                     f"there is no event {replay_id}",
@@ -42,16 +43,16 @@ def events(context: Context, dead: bool, replay_id: int | None, limit: int) -> N
                 )
             context.result(f"Event {replay_id} is queued again as {again.id}", {"replayed": replay_id, "id": again.id})
             return
-        found = [kept for site in queue.sites() for kept in (queue.dead(site) if dead else queue.recent(site, limit))]
-    found = sorted(found, key=lambda kept: -kept.event.id)[:limit]
+        found = (queue.dead(site) if dead else queue.recent(site, limit))[:limit]
     if not found and not context.flags.json:
         context.say("There are no dead letters" if dead else "No event has come in yet")
         return
     context.result("\n".join(line for kept in found for line in _lines(kept)), [_plain(kept) for kept in found])
 
 
-def _queue_file(loaded: Loaded) -> Path:
-    """Where the service of this site keeps its queue: beside the site, unless it serves several."""
+def _queue_of(loaded: Loaded) -> tuple[Path, str]:
+    """The queue's file and the site's name in it: a service of several sites keeps one queue for all."""
+    from velobuild.cli.listen import SITE
     from velobuild.serve.queue import FILE_NAME
     from velobuild.serve.status import read_status
 
@@ -64,7 +65,7 @@ def _queue_file(loaded: Loaded) -> Path:
             where=str(file),
             hint="`velobuild listen` takes them in",
         )
-    return file
+    return file, status.get("site", SITE)
 
 
 def _lines(kept: Kept) -> list[str]:

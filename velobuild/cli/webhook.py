@@ -151,15 +151,9 @@ def _secrets(context: Context, loaded: Loaded) -> tuple[Secret, ...]:
 
 
 def _own_address(loaded: Loaded) -> str:
-    """Where the service of this site listens, by what it wrote down when it started."""
+    """Where the service of this site listens: under the name that it wrote down when it started, if it ever did."""
+    from velobuild.cli.listen import SITE
     from velobuild.serve.status import read_status
 
-    status = read_status(loaded.state)
-    if status is None:
-        raise ConfigError(
-            "no service of this site has run here yet",
-            code="VB1107",
-            where="--url",
-            hint="start `velobuild listen`, or name the address: --url http://127.0.0.1:8787/hooks/NAME",
-        )
-    return f"http://{loaded.config.listen.address}/hooks/{status['site']}"
+    status = read_status(loaded.state) or {}
+    return f"http://{loaded.config.listen.address}/hooks/{status.get('site', SITE)}"

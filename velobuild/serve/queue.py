@@ -260,10 +260,10 @@ class Queue:
 
         None if there is no event of this id.
         """
-        found = self._select(ONE, (id,))
-        if not found:
+        found = self.one(id)
+        if found is None:
             return None
-        event = found[0].event
+        event = found.event
         unusable = event.kind == UNUSABLE
         again = replace(
             event,
@@ -274,9 +274,9 @@ class Queue:
         )
         return replace(again, id=self.accept([again])[0])
 
-    def sites(self) -> tuple[str, ...]:
-        """All sites of which there are events, sorted."""
-        return tuple(sorted(self.counts()))
+    def one(self, id: int) -> Kept | None:
+        """The event of this id, whatever its site."""
+        return next(iter(self._select(ONE, (id,))), None)
 
     def counts(self) -> Mapping[str, Mapping[str, int]]:
         """Site → state (`new`, `taken`, `done`, `dead`) → events. A state without events is left out."""

@@ -60,7 +60,7 @@ def test_a_post_keeps_slug_dates_tags_authors_ids_and_picture(tmp_path: Path) ->
     assert ended.code == 0, ended.err
     front, body = entry(tmp_path, "post-1")
     assert body.strip() == "<p>Body 1</p>"
-    assert (front["title"], front["slug"], front["id"], front["feed_id"]) == ("Post 1", "post-1", ID, ID)
+    assert (front["title"], front["slug"], front["id"], front["guid"]) == ("Post 1", "post-1", ID, ID)
     assert front["date"] == datetime(2021, 5, 2, 23, 30, tzinfo=UTC)
     assert front["updated"] == datetime(2021, 6, 1, 10, 0, tzinfo=UTC)
     assert front["tags"] == ["Rye", "Bread"], "in their order, without those that are internal"

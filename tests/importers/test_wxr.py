@@ -49,7 +49,7 @@ def test_a_post_keeps_slug_dates_terms_author_ids_and_picture(tmp_path: Path) ->
     assert front["tags"] == ["Bread", "Rye & more"]
     assert front["author"] == "Ada Byron"
     assert front["excerpt"] == "In short"
-    assert front["feed_id"] == "https://old.example/?p=7"
+    assert front["guid"] == "https://old.example/?p=7"
     assert (front["cover"], front["cover_alt"]) == ("https://old.example/wp-content/uploads/rye.jpg", "A loaf")
     for file in tmp_path.rglob("*.*"):
         assert file.name == "export.xml" or b"ada@private.example" not in file.read_bytes()

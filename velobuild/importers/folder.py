@@ -95,7 +95,7 @@ def front_matter(entry: Imported) -> str:
         "cover_alt": entry.cover_alt,
         "seo_title": entry.seo_title,
         "seo_description": entry.seo_description,
-        "feed_id": entry.guid,
+        "guid": entry.guid,
         **entry.extra,
     }
     if entry.kind == "page":

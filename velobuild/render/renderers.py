@@ -84,7 +84,7 @@ def _robots(rendering: Rendering, target: Target) -> Files:
 def _own_id(post: PostView) -> str | None:
     """What a post was called in the feeds of the system that it came from, where that is known: `guid`."""
     own = post.extra.get("guid")
-    return own if isinstance(own, str) and IRI.fullmatch(own) else None
+    return own if isinstance(own, str) and 0 < len(own) <= 500 else None
 
 
 def _feed(reader: Reader, target: Target) -> Any:
@@ -101,8 +101,10 @@ def _feed(reader: Reader, target: Target) -> Any:
         title, home, name = f"{title}: {term.name}", term.url, f"tags/{term.key}"
 
     def item(post: PostView) -> FeedItem:
+        own = _own_id(post)
         return FeedItem(
-            id=_own_id(post) or entry_id(origin, post.id),
+            id=own if own and IRI.fullmatch(own) else entry_id(origin, post.id),
+            guid=own,
             title=post.title,
             url=post.canonical,
             published=post.published or post.updated,

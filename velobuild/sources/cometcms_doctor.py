@@ -11,7 +11,7 @@ from velobuild.errors import TokenError, VelobuildError
 from velobuild.http.client import ApiClient
 from velobuild.model.ports import Clock
 from velobuild.sources.cometcms_api import UNREADABLE, Entries
-from velobuild.sources.cometcms_posts import refuse_missing_locale
+from velobuild.sources.cometcms_lists import refuse_missing_locale
 from velobuild.sources.cometcms_records import fields_of, is_public
 from velobuild.sources.cometcms_schema import (
     ContentType,

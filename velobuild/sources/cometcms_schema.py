@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from velobuild.http.client import ApiClient
 from velobuild.http.errors import RecordMissing, printable
 from velobuild.sources.cometcms_api import UNREADABLE, other_api
 
+NAME = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
 TEXTS = frozenset({"markdown", "html"})
 BODIES = TEXTS | {"textarea", "text", "json"}
 COVERS = ("image", "hero", "thumbnail")
@@ -100,7 +102,7 @@ def kind_of(kinds: Mapping[str, ContentType], name: str, role: str) -> ContentTy
 
 def content_type(raw: Any) -> ContentType | None:
     """One schema; None for what is none. PHP writes what is empty as a list, even where an object belongs."""
-    if not isinstance(raw, dict) or not isinstance(raw.get("name"), str):
+    if not isinstance(raw, dict) or not isinstance(raw.get("name"), str) or not NAME.fullmatch(raw["name"]):
         return None
     fields = raw.get("fields")
     found = (_field(name, one) for name, one in fields.items()) if isinstance(fields, dict) else ()

@@ -69,7 +69,7 @@ FAILURES: Mapping[str, Reply] = {
     "html 200": Reply(200, "<!DOCTYPE html><title>Install PolyCMS</title>"),
     "login 302": Reply(302, "", {"Location": "/account/login"}),
     "elsewhere 302": Reply(302, "", {"Location": "https://elsewhere.example/api/v1/posts"}),
-    "limited": Reply(429, {"message": "Too Many Attempts."}, {"Retry-After": "7"}),
+    "limited": Reply(429, {"message": "Too Many Attempts."}, {"Retry-After": "1"}),
     "limited for long": Reply(429, {"message": "Too Many Attempts."}, {"Retry-After": "86400"}),
     "cut": Reply(200, {"data": []}, cut=True),
 }
@@ -101,6 +101,8 @@ class PolyStandIn:
         self.counts_views = True
         self.per_page_max = 100
         self.before: Callable[[Call], None] = lambda call: None
+        self.routed: Callable[[Call], Reply | None] = lambda call: None
+        """What answers in place of PolyCMS, where it is not None."""
         self._failures: list[tuple[str, Reply]] = []
         self._now = BEGAN
         self._ids = 0
@@ -248,6 +250,9 @@ class PolyStandIn:
                 if call.path.endswith(path):
                     del self._failures[number]
                     return reply
+            other = self.routed(call)
+            if other is not None:
+                return other
             if call.path in self.files:
                 return Reply(200, self.files[call.path][1], {"Content-Type": self.files[call.path][0]})
             if not call.path.startswith(f"{self.base}/"):
@@ -317,7 +322,7 @@ class PolyStandIn:
             "prev": f"{path}?page={page - 1}" if page > 1 else None,
             "next": f"{path}?page={page + 1}" if page < last else None,
         }
-        rows_shown = [short(post) if compact else self._shown(post) for post in shown]
+        rows_shown = [short(post, broken=post["id"] in self.broken) if compact else self._shown(post) for post in shown]
         return Reply(200, {"data": rows_shown, "links": links, "meta": meta})
 
     def _wanted(self, post: Json, query: Mapping[str, str]) -> bool:
@@ -457,13 +462,13 @@ def setting(name: str, value: Any, group: str) -> Json:
     return {"key": name, "value": value, "type": "string", "label": name, "description": None, "group": group}
 
 
-def short(post: Json) -> Json:
+def short(post: Json, *, broken: bool) -> Json:
     """A row of the compact list."""
     author = post["author"]
     names = ("id", "title", "slug", "type", "status", "published_at", "created_at", "updated_at")
     return {name: post[name] for name in names} | {
         "frontend_url": f"/posts/{post['slug']}",
-        "user": {"id": author["id"], "name": author["name"]} if author else None,
+        "user": None if broken else {"id": author["id"], "name": author["name"]},
     }
 
 

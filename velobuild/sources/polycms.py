@@ -21,7 +21,7 @@ from velobuild.sources.covers import kept_covers
 from velobuild.sources.listing import no_progress
 from velobuild.sources.memory import recall
 from velobuild.sources.opening import Opened, connect, site_of
-from velobuild.sources.polycms_api import LEGACY, START, V1, Addresses, Generation, base_of, obj, rows_of
+from velobuild.sources.polycms_api import LEGACY, START, V1, Addresses, Generation, base_of, obj, other_api, rows_of
 from velobuild.sources.polycms_doctor import diagnose
 from velobuild.sources.polycms_listing import PolyListing, page_of
 from velobuild.sources.polycms_posts import FEW, PolyPostReading
@@ -122,7 +122,7 @@ class PolyCms:
         except SourceUnavailable:
             raise
         except VelobuildError as error:
-            if self._config.api == "v1" or not self._is_legacy():
+            if self._config.api == "v1" or not self._is_legacy(error):
                 raise
             self._use_legacy(error)
 
@@ -136,16 +136,16 @@ class PolyCms:
         try:
             body = client.get_json("posts", asked).body
         except RecordMissing as error:
-            raise ConfigError("PolyCMS has no list of posts here", code="VB1302", where=where) from error
+            raise other_api(where, "there is no list of posts") from error
         page_of(body, 1, generation=generation, resource="posts", where=where)
         self._addresses = Addresses.of(site_of(self._config), body)
 
-    def _is_legacy(self) -> bool:
-        """Whether the older generation answers: with a list, or by asking for its key."""
+    def _is_legacy(self, found: VelobuildError) -> bool:
+        """Whether the older generation answers: with a list, or by asking for a key where the other asked for none."""
         try:
             self._look(self._legacy, LEGACY)
         except TokenError as error:
-            return error.code == "VB2001"
+            return error.code == "VB2001" and not isinstance(found, TokenError)
         except (ConfigError, ProtocolError, SourceUnavailable):
             return False
         return True

@@ -9,7 +9,7 @@ from velobuild.errors import ConfigError, SourceUnavailable, TokenError, Velobui
 from velobuild.http.client import ApiClient
 from velobuild.http.errors import RecordMissing, printable
 from velobuild.sources.doctor import Finding, Verdict
-from velobuild.sources.polycms_api import LEGACY, V1, Generation, base_of, numbers_of, obj, record_of
+from velobuild.sources.polycms_api import LEGACY, V1, Generation, base_of, numbers_of, obj, other_api, record_of
 from velobuild.sources.polycms_listing import page_of
 from velobuild.sources.records import PUBLISHED
 
@@ -18,6 +18,8 @@ NEEDED = ("media", "settings")
 
 def diagnose(client: ApiClient, config: SourceConfig, *, has_token: bool) -> list[Finding]:
     """Which generation answers, what it shows to all, each token and what it may read. Never raises for the CMS."""
+    if config.api == "legacy" and not has_token:
+        return [_no_token(LEGACY)]
     findings: list[Finding] = []
     used, generation = client, V1
     try:
@@ -170,7 +172,7 @@ def _count(client: ApiClient, params: Mapping[str, str], generation: Generation)
     try:
         body = client.get_json("posts", asked).body
     except RecordMissing as error:
-        raise ConfigError("PolyCMS has no list of posts here", code="VB1302", where=where) from error
+        raise other_api(where, "there is no list of posts") from error
     page_of(body, 1, generation=generation, resource="posts", where=where)
     return numbers_of(body).total
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from velobuild.errors import Diagnostic, VelobuildError
-from velobuild.model.outputs import BuildReport
+from velobuild.model.outputs import BuildReport, SyncReport
 from velobuild.sources.pocketbase_realtime import Hint
 
 NAMES_SHOWN = 3
@@ -22,14 +22,15 @@ class Reason:
 
     files: tuple[str, ...] = ()
     hints: tuple[Hint, ...] = ()
-    polled: bool = False
+    asked: SyncReport | None = None
+    """What the CMS said when it was asked, where that is the reason."""
     due: bool = False
     first: bool = False
 
     def words(self, report: BuildReport | None) -> str:
         """The reason for a person: the files, the CMS's posts, or the hour."""
         parts = [_listed(self.files)] if self.files else []
-        if self.hints or self.polled:
+        if self.hints or self.asked is not None:
             parts.append(self._of_the_cms(report))
         if self.due:
             parts.append("a scheduled post is due")
@@ -39,7 +40,7 @@ class Reason:
         told = [f"“{hint.title}” {ACTIONS.get(hint.action or '', 'changed')}" for hint in self.hints if hint.title]
         if told:
             return f"CMS: {_listed(tuple(dict.fromkeys(told)))}"
-        sync = report.sync if report is not None else None
+        sync = self.asked or (report.sync if report is not None else None)
         counts = []
         if sync is not None and sync.changed:
             counts.append(f"{counted(sync.changed, 'post')} new or changed")

@@ -11,6 +11,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,7 +90,7 @@ class FileWatch:
         self._warn = warn
         self._seen = dict(self._scan({}))
         self._observer: BaseObserver | None = None
-        self._watches: dict[tuple[str, bool], ObservedWatch] = {}
+        self._watches: dict[tuple[str, bool], tuple[ObservedWatch, int | None]] = {}
 
     def __enter__(self) -> FileWatch:
         self._observer = Observer()
@@ -172,17 +173,27 @@ class FileWatch:
                 yield from (Path(place, name) for name in sorted(names) if not is_temporary(name))
 
     def _arrange(self, observer: BaseObserver) -> None:
-        """Watch every folder that exists, and above those that do not the folder in which they would appear."""
-        wanted: set[tuple[str, bool]] = {(str(file.parent), False) for file in self._places.files}
+        """Watch every folder that exists, and for those that do not the nearest one in which they would appear.
+
+        A folder that was moved away takes its watch along, and another of its name needs one of its own.
+        """
+        wanted: set[tuple[str, bool]] = {(_nearest(file.parent), False) for file in self._places.files}
         for folder in self._places.folders:
             if folder.is_dir():
                 wanted.add((str(folder), True))
-            wanted.add((str(next(p for p in folder.parents if p.is_dir())), False))
-        for place in self._watches.keys() - wanted:
-            observer.unschedule(self._watches.pop(place))
+            wanted.add((_nearest(folder.parent), False))
+        for place, (watch, inode) in list(self._watches.items()):
+            if place not in wanted or _inode(place[0]) != inode:
+                del self._watches[place]
+                with suppress(KeyError, OSError):
+                    observer.unschedule(watch)
         for place in sorted(wanted - self._watches.keys()):
-            handler = _Handler(self._stirred)
-            self._watches[place] = observer.schedule(handler, place[0], recursive=place[1])
+            inode = _inode(place[0])
+            try:
+                watch = observer.schedule(_Handler(self._stirred), place[0], recursive=place[1])
+            except FileNotFoundError:  # It went a moment ago; that stirs, and this is done again.
+                continue
+            self._watches[place] = (watch, inode)
 
 
 class _Handler(FileSystemEventHandler):
@@ -195,6 +206,18 @@ class _Handler(FileSystemEventHandler):
         names = [os.path.basename(os.fsdecode(path)) for path in (event.src_path, event.dest_path) if path]  # noqa: PTH119
         if not all(is_temporary(name) for name in names):
             self._stirred()
+
+
+def _nearest(folder: Path) -> str:
+    """The folder itself, or the nearest above it that exists."""
+    return str(next(place for place in (folder, *folder.parents) if place.is_dir()))
+
+
+def _inode(path: str) -> int | None:
+    try:
+        return os.stat(path).st_ino  # noqa: PTH116
+    except OSError:
+        return None
 
 
 def _changed(before: dict[Path, Seen], now: dict[Path, Seen]) -> set[Path]:

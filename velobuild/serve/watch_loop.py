@@ -158,12 +158,14 @@ class WatchLoop:
         due = self._due_at is not None and self._clock() >= self._due_at
         if due:  # A build that fails is not to be tried again at once, for ever.
             self._due_at = None
-        found = not (changed or told or due) and self._asks_now(hints) and self._finds_something()
-        if changed or told or due or found:
+        found = self._ask() if not (changed or told or due) and self._asks_now(hints) else None
+        if changed or told or due or found is not None:
             names = tuple(self._shown(file) for file in changed)
-            online = bool(told or found or due or self._owed) or any(self._needs_cms(file) for file in changed)
+            online = bool(told or found is not None or due or self._owed) or any(
+                self._needs_cms(file) for file in changed
+            )
             assets = any("static" in file.parts for file in changed)
-            self._round(Reason(names, told, polled=found, due=due), online=online, assets=assets)
+            self._round(Reason(names, told, asked=found, due=due), online=online, assets=assets)
 
     # Building.
 
@@ -299,24 +301,24 @@ class WatchLoop:
         every = len(self._loaded.each_source()) if self._listening is not None else -1
         return self._listening is not None and self._listening.live and every == self._listening.count
 
-    def _finds_something(self) -> bool:
-        """Ask the CMS, and keep what it says. Whether there is something to build."""
+    def _ask(self) -> SyncReport | None:
+        """Ask the CMS, and keep what it says. None if there is nothing to build for it."""
         self._asked_at = self._monotonic()
         try:
-            report: SyncReport = pipeline_sync(
+            report = pipeline_sync(
                 self._loaded, cache=self._cache, allow_shrink=self._options.allow_shrink, wait=True, clock=self._clock
             )
         except SourceUnavailable as error:
             self._cms_failed(error)
-            return False
+            return None
         except VelobuildError as error:
             self._pace = self._pace.failed(None)
             self._owed = True
             if str(error) != self._refused:  # Said once, however often it is asked.
                 self._refused = str(error)
                 self._hub.failed(findings_of(error, self._folders))
-                self._display.failed(Reason(polled=True), error)
-            return False
+                self._display.failed(Reason(asked=SyncReport(0)), error)
+            return None
         self._refused = ""
         moved = self._revision is not None and report.revision != self._revision
         changed = bool(moved or report.changed or report.removed or self._owed)
@@ -324,7 +326,7 @@ class WatchLoop:
         self._pace = self._pace.asked(report, changed=changed)
         self._owed = False
         self._display.cms_back()
-        return changed
+        return report if changed else None
 
     def _cms_failed(self, error: SourceUnavailable) -> None:
         wait_s = None if error.retry_at is None else error.retry_at - self._clock().timestamp()
@@ -353,6 +355,7 @@ def places_of(loaded: Loaded, folders: tuple[Path, ...]) -> Places:
     """What a site is made from on this machine. `folders` are the theme's chain, the site's own first."""
     watched = [folder / part for folder in folders for part in THEME_PARTS]
     watched.append(loaded.root / loaded.config.content.pages)
+    watched += [loaded.root / source.path for source in loaded.config.sources if source.type == "folder"]
     files = [loaded.file, loaded.root / ".env", *(folder / "theme.toml" for folder in folders[1:])]
     return Places(tuple(dict.fromkeys(watched)), tuple(dict.fromkeys(files)))
 

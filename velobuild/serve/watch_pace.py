@@ -10,6 +10,8 @@ NEAR_S = 2.0
 """A CMS on this machine: nobody else uses it."""
 FAR_S = 15.0
 LONGEST_S = 120.0
+AWAY_S = 30.0
+"""The longest pause while the CMS does not answer: it may be back any moment."""
 IDLE_POLLS = 8
 """So often nothing may be found before the pauses grow."""
 GROWTH = 1.5
@@ -36,8 +38,8 @@ class Pace:
         return max(min(grown, LONGEST_S), self.hold_s)
 
     def stirred(self) -> Pace:
-        """Somebody is at work."""
-        return replace(self, idle=0, hold_s=0.0)
+        """Somebody is at work. A CMS that wants to be left alone still is."""
+        return replace(self, idle=0)
 
     def asked(self, report: SyncReport, *, changed: bool) -> Pace:
         """After an answer. `changed`: it brought something new."""
@@ -49,7 +51,7 @@ class Pace:
 
     def failed(self, wait_s: float | None) -> Pace:
         """The CMS could not be asked; `wait_s` is how long it wants to be left alone."""
-        longer = min(max(self.hold_s, self.shortest_s) * 2, LONGEST_S)
+        longer = min(max(self.hold_s, self.shortest_s) * 2, AWAY_S)
         return replace(self, hold_s=longer if wait_s is None else max(wait_s, 1.0))
 
 

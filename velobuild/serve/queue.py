@@ -11,6 +11,7 @@ many. What must never happen is that an acknowledged one is followed by no build
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,18 +43,28 @@ UNUSABLE = "unusable"
 Outcome = Literal["built", "nothing"]
 Stage = Literal["fetched", "built", "published"]
 
+# One statement for a whole batch: at the end of each, the thread waits for its turn with the event loop's, which under
+# load takes longer than the flush.
 ADD = """
 INSERT INTO events (site, dialect, kind, post_id, slug, version, delivery_id, received_at, same, state, outcome)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+    json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'), json_extract(value, '$[6]'),
+    json_extract(value, '$[7]'), json_extract(value, '$[8]'), json_extract(value, '$[9]'), json_extract(value, '$[10]')
+FROM json_each(?) WHERE true
 ON CONFLICT (same) WHERE state = 'new' DO UPDATE SET deliveries = deliveries + 1
-RETURNING id, deliveries
 """
+LAST = "SELECT coalesce(max(id), 0) FROM events"
+IDS_OF_WORK = """
+SELECT json_group_object(same, id) FROM events WHERE state = 'new' AND same IN (SELECT value FROM json_each(?))
+"""
+IDS_WITHOUT_WORK = "SELECT json_group_object(same, id) FROM events WHERE id > ? AND state = 'done'"
 ADD_LETTER = """
-INSERT INTO events (site, dialect, kind, received_at, same, state, why, body) VALUES (?, ?, ?, ?, x'', 'dead', ?, ?)
+INSERT INTO events (site, dialect, kind, received_at, same, state, why, body) VALUES (?, ?, ?, ?, '', 'dead', ?, ?)
 """
 COUNT_UNTAKEN = "SELECT count(*) FROM events WHERE state = 'new' AND site = ?"
 DROP_UNTAKEN = "DELETE FROM events WHERE state = 'new' AND site = ?"
-TAKE = "UPDATE events SET state = 'taken' WHERE state = 'new' AND site = ? RETURNING *"
+UNTAKEN = "SELECT * FROM events WHERE state = 'new' AND site = ? ORDER BY id"
+TAKE = "UPDATE events SET state = 'taken' WHERE state = 'new' AND site = ?"
 FINISH = "UPDATE events SET state = 'done', outcome = ?, finished_at = ? WHERE id = ? AND state IN ('new', 'taken')"
 BURY = "UPDATE events SET state = 'dead', why = ?, finished_at = ? WHERE id = ? AND state IN ('new', 'taken')"
 # Where the same event came in again meanwhile, the two are one; the row that cannot be new again is done with.
@@ -99,10 +110,10 @@ class Event:
     id: int = 0
 
     @property
-    def same(self) -> bytes:
+    def same(self) -> str:
         """Equal for two deliveries that ask for the very same work."""
         fields = (self.site, self.dialect, self.kind, self.post_id, self.slug, self.version, self.delivery_id)
-        return blake2b(repr(fields).encode("utf-8", "backslashreplace"), digest_size=16).digest()
+        return blake2b(repr(fields).encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,31 +171,23 @@ class Queue:
         One that equals an untaken one merges with it. An event without work is done at once. Letters go to the dead
         ones, and are no work either.
         """
-        ids: list[int] = []
-        added: dict[str, int] = {}
+        wanted = list(events)
+        sites = {event.site for event in wanted if event.kind not in NO_WORK}
+        untaken: dict[str, int] = {}
         with self._lock, transaction(self._database, self._file) as database:
-            for event in events:
-                row, deliveries = database.execute(ADD, _row(event)).fetchone()
-                ids.append(row)
-                if row % PRUNED_EVERY == 0:
-                    database.execute(PRUNE, ("done", event.site, KEPT_DONE))
-                if deliveries == 1 and event.kind not in NO_WORK:
-                    added[event.site] = added.get(event.site, 0) + 1
-            sites = set(added)
+            ids = _add(database, wanted) if wanted else []
             for letter in letters:
-                text = letter.received_at.isoformat()
-                kept = letter.body[:LONGEST_BODY]
-                database.execute(ADD_LETTER, (letter.site, letter.dialect, UNUSABLE, text, letter.why, kept))
-                database.execute(PRUNE, ("dead", letter.site, KEPT_DEAD))
-                database.execute(PRUNE_OLD, ((letter.received_at - KEPT_DEAD_FOR).isoformat(),))
+                _add_letter(database, letter)
+            if any(row % PRUNED_EVERY == 0 for row in ids):
+                for site in {event.site for event in wanted}:
+                    database.execute(PRUNE, ("done", site, KEPT_DONE))
             for site in sites:
-                known = self._untaken.get(site)
-                untaken = _count(database, site) if known is None else known + added[site]
-                if untaken > self._cap:
-                    untaken = self._keep_below_cap(database, site, ids)
-                added[site] = untaken
+                # Too high by what merged; so it is counted before anything is done about it.
+                untaken[site] = self._untaken.get(site, self._cap) + len(wanted)
+                if untaken[site] > self._cap:
+                    untaken[site] = self._keep_below_cap(database, site, ids)
         # Only now: a transaction that failed has added nothing.
-        self._untaken.update(added)
+        self._untaken.update(untaken)
         return ids
 
     def _keep_below_cap(self, database: sqlite3.Connection, site: str, ids: list[int]) -> int:
@@ -192,11 +195,11 @@ class Queue:
         untaken = _count(database, site)
         if untaken <= self._cap:
             return untaken
+        dropped = {int(row["id"]) for row in database.execute(UNTAKEN, (site,))}
         database.execute(DROP_UNTAKEN, (site,))
         everything = Event(site, "queue", "reconcile", None, None, None, self._clock(), None)
-        instead = int(database.execute(ADD, _row(everything)).fetchone()[0])
-        gone = {row for row in ids if database.execute(ONE, (row,)).fetchone() is None}
-        ids[:] = [instead if row in gone else row for row in ids]
+        (instead,) = _add(database, [everything])
+        ids[:] = [instead if row in dropped else row for row in ids]
         return 1
 
     def pending(self, site: str) -> int:
@@ -207,9 +210,10 @@ class Queue:
     def take(self, site: str) -> tuple[Event, ...]:
         """All untaken events of the site, oldest first. They are the caller's until finished, given back or buried."""
         with self._lock, transaction(self._database, self._file) as database:
-            rows = database.execute(TAKE, (site,)).fetchall()
+            rows = database.execute(UNTAKEN, (site,)).fetchall()
+            database.execute(TAKE, (site,))
             self._untaken[site] = 0
-        return tuple(sorted((_event(row) for row in rows), key=lambda event: event.id))
+        return tuple(_event(row) for row in rows)
 
     def recover(self) -> int:
         """Give back everything that was taken and not finished. For the start of the one service that takes events."""
@@ -303,12 +307,33 @@ def _count(database: sqlite3.Connection, site: str) -> int:
     return int(database.execute(COUNT_UNTAKEN, (site,)).fetchone()[0])
 
 
-def _row(event: Event) -> tuple[str | bytes | None, ...]:
+def _add(database: sqlite3.Connection, events: Sequence[Event]) -> list[int]:
+    """Insert or merge; the id of each."""
+    (last,) = database.execute(LAST).fetchone()
+    rows = [_row(event) for event in events]
+    database.execute(ADD, (json.dumps(rows),))
+    ids: dict[str, int] = json.loads(
+        database.execute(IDS_OF_WORK, (json.dumps([row[8] for row in rows]),)).fetchone()[0]
+    )
+    if any(event.kind in NO_WORK for event in events):
+        ids.update(json.loads(database.execute(IDS_WITHOUT_WORK, (last,)).fetchone()[0]))
+    return [ids[str(row[8])] for row in rows]
+
+
+def _row(event: Event) -> tuple[str | None, ...]:
     done = event.kind in NO_WORK
     return (
         *(event.site, event.dialect, event.kind, event.post_id, event.slug, event.version, event.delivery_id),
         *(event.received_at.isoformat(), event.same, "done" if done else "new", "nothing" if done else None),
     )
+
+
+def _add_letter(database: sqlite3.Connection, letter: Letter) -> None:
+    text = letter.received_at.isoformat()
+    kept = letter.body[:LONGEST_BODY]
+    database.execute(ADD_LETTER, (letter.site, letter.dialect, UNUSABLE, text, letter.why, kept))
+    database.execute(PRUNE, ("dead", letter.site, KEPT_DEAD))
+    database.execute(PRUNE_OLD, ((letter.received_at - KEPT_DEAD_FOR).isoformat(),))
 
 
 def _event(row: sqlite3.Row) -> Event:

@@ -27,7 +27,7 @@ CREATE TABLE events (
     version TEXT,
     delivery_id TEXT,
     received_at TEXT NOT NULL,
-    same BLOB NOT NULL,
+    same TEXT NOT NULL,
     deliveries INTEGER NOT NULL DEFAULT 1,
     state TEXT NOT NULL CHECK (state IN ('new', 'taken', 'done', 'dead')),
     outcome TEXT,

@@ -37,6 +37,10 @@ START = Rate(20, 1.0)
 PER_PAGE = 200
 PASSES_MAX = 3
 PAGES_MAX = 5_000
+HEAD_CHARS_MAX = 500
+"""How much of an address may stand before the path of its file."""
+SCHEME = re.compile(r"https?://$", re.IGNORECASE)
+NOT_IN_ADDRESS = re.compile(r"[\s\"'<>()\\?#]")
 UNREADABLE = frozenset({"body", "data"})
 """Names of fields that CometCMS takes out of every entry it reads, whatever was saved."""
 
@@ -255,12 +259,8 @@ class Library:
         self._site = site
         self._workspace = workspace
         self._netloc = urlsplit(site).netloc.lower()
-        # The folder before /media/ is bounded: a hostile body would else take time that grows with its square.
-        self._in_text = re.compile(
-            r"https?://(?P<host>[^/\s\"'<>()\\]{1,255})(?:/[^\s\"'<>()\\?#]{0,200}?)?/(?P<kind>media|media-thumbs)/"
-            + re.escape(workspace)
-            + r"/(?P<file>[^\s\"'<>()\\?#/&]{1,255})",
-            re.IGNORECASE,
+        self._place = re.compile(
+            rf"/(?P<kind>media|media-thumbs)/{re.escape(workspace)}/(?P<file>[^\s\"'<>()\\?#/&]{{1,255}})"
         )
 
     def url(self, filename: str, kind: str = "media") -> str:
@@ -285,10 +285,18 @@ class Library:
     def mended(self, text: str, files: Container[str]) -> str:
         """A body with the library's addresses rebuilt: those at the configured host, and of `files` at any."""
 
-        def one(found: re.Match[str]) -> str:
-            name = unquote(found["file"])
-            if found["host"].lower() != self._netloc and name not in files:
-                return found[0]
-            return self.url(name, found["kind"].lower())
-
-        return self._in_text.sub(one, text) if "/media" in text else text
+        if "/media" not in text:
+            return text
+        pieces: list[str] = []
+        end = 0
+        for found in self._place.finditer(text):
+            # From the file backwards: looking for beginnings first would read a hostile text again at each of them.
+            head = text[max(end, found.start() - HEAD_CHARS_MAX) : found.start()]
+            scheme = SCHEME.search(head[: head.rfind("://") + 3])
+            if scheme is None or NOT_IN_ADDRESS.search(head, scheme.end()):
+                continue
+            host, name = head[scheme.end() :].partition("/")[0].lower(), unquote(found["file"])
+            if host == self._netloc or name in files:
+                pieces += [text[end : found.start() - len(head) + scheme.start()], self.url(name, found["kind"])]
+                end = found.end()
+        return "".join([*pieces, text[end:]])

@@ -33,13 +33,21 @@ STRANGE: Mapping[str, Shape] = {
 }
 
 
+ABILITIES = frozenset(
+    {"http", "tokens", "needed tokens", "expired tokens", "settings", "authors", "unknown fields", "media records"}
+)
+"""What an adapter may say that its CMS cannot; each is asserted by a test."""
+
+
 class Cms(Protocol):
     """One kind of source under test. Posts are named by their slug; ids are the CMS's own.
 
     `cannot` says what this CMS has no way to do, each with its reason; the suite then asserts that it is so. The words:
-    `http` (it is not asked over the network), `tokens`, `expired tokens`, `settings`, `authors`, `unknown fields`,
-    `drafts`. `errors` are the CMS's own ways to refuse a list of posts, with the documented end of a build.
-    `page` is how many posts make a second page of its lists, `posts_path` a part of the path of those lists.
+    `http` (it is not asked over the network), `tokens` (none is taken), `needed tokens` (it shows its posts without
+    one), `expired tokens`, `settings`, `authors`, `unknown fields`, `media records`.
+
+    `errors` are the CMS's own ways to refuse a list of posts, with the documented end of a build. `page` is how many
+    posts make a second page of its lists, `posts_path` the beginning of the path of those lists.
     """
 
     type: str

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from tests.contracts.cms import STRANGE, Adapter, Blog
+from tests.contracts.cometcms import CometCmsAdapter, cometcms
+from tests.contracts.folder import FolderAdapter, folder
 from tests.contracts.gate import Gate
 from tests.contracts.pocketbase import (
     OldPocketBaseAdapter,
@@ -18,6 +20,7 @@ from tests.contracts.pocketbase import (
     old_pocketbase_binary,
     pocketbase,
 )
+from tests.contracts.polycms import PolyCmsAdapter, polycms
 from tests.contracts.velocms import VeloCmsAdapter, velocms
 
 __all__ = ["old_pocketbase_binary"]
@@ -26,6 +29,9 @@ __all__ = ["old_pocketbase_binary"]
 SOURCES: dict[str, tuple[Callable[[Path], Adapter] | None, Any]] = {
     "velocms": (velocms, VeloCmsAdapter),
     "pocketbase": (pocketbase, PocketBaseAdapter),
+    "polycms": (polycms, PolyCmsAdapter),
+    "cometcms": (cometcms, CometCmsAdapter),
+    "folder": (folder, FolderAdapter),
     "pocketbase-0.22": (None, OldPocketBaseAdapter),  # its binary must be had first
 }
 SLOW = {"pocketbase-0.22": pytest.mark.slow}

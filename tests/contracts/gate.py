@@ -95,7 +95,7 @@ class Gate:
         self._server.server_close()
 
     def answer(self, shape: Shape, path: str = "", *, times: int = 1_000_000, skip: int = 0) -> None:
-        """Give this answer to the next `times` requests whose path holds `path`, after `skip` that pass."""
+        """Give this answer to the next `times` requests whose path begins with `path`, after `skip` that pass."""
         self.faults.append(Fault(shape, path, times, skip))
 
     def count(self, part: str) -> int:
@@ -126,7 +126,7 @@ class Gate:
 
     def _fault(self, call: Call) -> Shape | None:
         for fault in self.faults:
-            if fault.path in call.path and fault.times > 0:
+            if call.path.startswith(fault.path) and fault.times > 0:
                 if fault.skip > 0:
                     fault.skip -= 1
                     continue

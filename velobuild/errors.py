@@ -166,6 +166,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "VB1402": "the theme is damaged",
         "VB1501": "the demo's extra packages are missing",
         "VB1502": "the development CMS cannot do this now",
+        "VB1503": "the Markdown engine is not installed",
         # VB20xx: token, scope, plan
         "VB2001": "the CMS refused the token",
         "VB2002": "the token lacks a scope",

@@ -80,6 +80,7 @@ class Site:
             toc_depth=content.toc_depth,
             excerpt_words=content.excerpt_words,
             smart_quotes=content.markdown.smart_quotes,
+            markdown=content.markdown.engine,
             base_url=base_url,
             own_origins=self.own_origins,
         )

@@ -66,8 +66,11 @@ def _as_html(body: str, format: BodyFormat, options: MarkupOptions, warnings: li
     if format is BodyFormat.BLOCKS:
         return _of_blocks(body, options, warnings)
     if format is BodyFormat.MARKDOWN:
-        from velobuild.markup.markdown import to_html  # Most sites hold no Markdown, and loading it takes 0.1 s.
-
+        # Loaded now, for most sites hold no Markdown: Python-Markdown takes 0.1 s.
+        if options.markdown == "pyromark":
+            from velobuild.markup.fastmarkdown import to_html
+        else:
+            from velobuild.markup.markdown import to_html
         return to_html(body, smart_quotes=options.smart_quotes)
     return body
 

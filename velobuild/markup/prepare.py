@@ -11,10 +11,13 @@ What prepares loads parsers and a sanitizer, and is loaded when the first body c
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Literal
 
+from velobuild.errors import ConfigError
 from velobuild.markup.headings import Heading
 from velobuild.markup.prepared import Prepared, Ref, Resolve, Resolved, decode, encode, fill, with_fragments_at
 from velobuild.markup.urls import body_id
@@ -38,12 +41,19 @@ __all__ = [
     "with_fragments_at",
 ]
 
+EXTRA = "fast"
+"""The extra of velobuild that holds the faster Markdown engine."""
 RECIPE = 3
 """Raised whenever this package's own code comes to give another result.
 
 3: a prepared body's slots are marked by other characters; a task's label no longer ends with `</a>` where the task
 stands in a link; excerpts of trusted HTML leave out scripts and styles."""
-ENGINES = ("nh3", "selectolax", "markdown", "pymdown-extensions", "pygments")
+ENGINES = ("nh3", "selectolax", "pygments")
+MARKDOWN_ENGINES: Mapping[str, tuple[str, ...]] = {
+    "python-markdown": ("markdown", "pymdown-extensions"),
+    "pyromark": ("pyromark",),
+}
+"""`[content.markdown] engine` → the packages that decide what it makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +71,32 @@ class MarkupOptions:
     toc_depth: int = 3
     excerpt_words: int = 40
     smart_quotes: bool = True
+    markdown: Literal["python-markdown", "pyromark"] = "python-markdown"
     base_url: str | None = None
     own_origins: tuple[str, ...] = ()
 
 
 def recipe(options: MarkupOptions) -> str:
-    """Options and engine versions as one line: two equal recipes and two equal bodies give equal results."""
-    return json.dumps([RECIPE, _engines(), asdict(options)], sort_keys=True, separators=(",", ":"))
+    """Options and engine versions as one line: two equal recipes and two equal bodies give equal results.
+
+    Raises: ConfigError (VB1503), if the Markdown engine is not installed.
+    """
+    engines = _engines(options.markdown)
+    return json.dumps([RECIPE, engines, asdict(options)], sort_keys=True, separators=(",", ":"))
 
 
-@lru_cache(maxsize=1)
-def _engines() -> dict[str, str]:
-    return installed_versions(ENGINES)
+@lru_cache(maxsize=4)
+def _engines(markdown: str) -> dict[str, str]:
+    packages = MARKDOWN_ENGINES[markdown]
+    found = installed_versions((*ENGINES, *packages))
+    if found[packages[0]] == "unknown" and find_spec(packages[0]) is None:
+        raise ConfigError(
+            f'the Markdown engine "{markdown}" is not installed',
+            code="VB1503",
+            where="[content.markdown] engine",
+            hint=f'pip install "velobuild[{EXTRA}]", or leave `engine` out',
+        )
+    return found
 
 
 def prepare(body: str, format: BodyFormat, options: MarkupOptions) -> Prepared:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -143,6 +144,16 @@ def test_a_private_picture_leaves_a_gap_and_a_word_unless_a_token_opens_it(site:
         if file.is_file():
             assert not any(form in file.read_bytes() for form in forms), file
     assert site.token not in said
+
+
+def test_no_more_than_two_requests_wait_for_a_server_that_answers_one_at_a_time(site: Site) -> None:
+    for number in range(12):
+        site.cms.put_media(f"p{number}.png", DOT)
+    text = "".join(f"![]({site.cms.url}/media/site-a/p{number}.png)" for number in range(12))
+    site.cms.put_post("many", content=text)
+    site.cms.before = lambda call: time.sleep(0.03) if "/media/site-a/" in call.path else None
+    built(site.run("build"))
+    assert site.cms.busiest == 2
 
 
 def test_a_refusal_keeps_the_live_site_and_ends_as_documented(site: Site) -> None:

@@ -151,6 +151,10 @@ class CometStandIn:
         self._cache: dict[str, Kept] = {}
         self._lock = threading.RLock()
         self._made = 0
+        self._counting = threading.Lock()
+        self._open = 0
+        self.busiest = 0
+        """The most requests that waited for an answer at one moment."""
         stand_in = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -289,6 +293,9 @@ class CometStandIn:
         parts = urlsplit(request.path)
         headers = {name.lower(): value for name, value in request.headers.items()}
         call = Call(request.command, unquote(parts.path), dict(parse_qsl(parts.query, True)), headers)
+        with self._counting:
+            self._open += 1
+            self.busiest = max(self.busiest, self._open)
         with self._lock:
             self.before(call)
             self.calls.append(call)
@@ -306,6 +313,8 @@ class CometStandIn:
         request.end_headers()
         if call.method != "HEAD":
             request.wfile.write(content)
+        with self._counting:
+            self._open -= 1
 
     def _failed(self, call: Call) -> tuple[int, str, Any, dict[str, str]] | None:
         for failure in self._failures:

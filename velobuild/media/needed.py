@@ -12,7 +12,7 @@ from velobuild.content.database import Connection
 from velobuild.graph.bodies import media_of
 from velobuild.graph.reader import Reader, absolute_media
 from velobuild.graph.site import Site
-from velobuild.media.fetch import MediaLibrary, Wanted
+from velobuild.media.fetch import WORKERS, MediaLibrary, Wanted
 from velobuild.media.places import Places, in_folder
 from velobuild.model.entries import Media
 from velobuild.model.ports import Clock, Progress, Warn
@@ -21,6 +21,9 @@ USES = (
     "SELECT url, min(post_id), title FROM media_use JOIN permalink USING (post_id) JOIN post ON post.id = post_id "
     "GROUP BY url ORDER BY url"
 )
+# PHP's own server, on which a CometCMS may run, answers one request after the other.
+ONE_AT_A_TIME = frozenset({"cometcms"})
+FEW_WORKERS = 2
 
 
 def open_library(
@@ -45,6 +48,7 @@ def open_library(
         clock=clock,
         warn=warn,
         progress=progress,
+        workers=FEW_WORKERS if any(source.type in ONE_AT_A_TIME for source in site.config.sources) else WORKERS,
         open_downloader=places.open,
     )
 

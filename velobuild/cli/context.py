@@ -100,10 +100,6 @@ class Context:
         """Whether there is somebody to ask."""
         return self._stdin.isatty() and self._on_terminal and not self.environment.get("CI")
 
-    def read_line(self) -> str:
-        """The first line of stdin, such as a token: what stands in a flag can be read by every user of the machine."""
-        return self._stdin.readline().strip()
-
     def override(self, key: str, value: object | None, *, flag: str) -> None:
         """Let a command's own flag set a key of velobuild.toml, before `loaded` is first used. None does nothing."""
         if "loaded" in self.__dict__:

@@ -116,6 +116,11 @@ class PolyStandIn:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
+    def site(self) -> str:
+        """The same, as other stand-ins call it."""
+        return self.url
+
+    @property
     def host(self) -> str:
         return self.believed_host or self.url
 
@@ -129,8 +134,7 @@ class PolyStandIn:
                     post[name] = [self._term(known, term) for term in fields.pop(name)]
             if "author" in fields:
                 post["author"] = self._author(fields.pop("author"))
-            post |= fields
-            post["updated_at"] = self._tick()
+            post |= {"updated_at": self._tick()} | fields
             return str(id)
 
     def set_status(self, id: str, status: str) -> None:

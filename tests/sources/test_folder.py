@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 
 from tests.sources.folder_site import LATER, FolderSite, png
 from velobuild.errors import ConfigError, ContentProblem
-from velobuild.model.entries import BodyFormat, Collection
+from velobuild.model.entries import DRAFT, BodyFormat, Collection
+from velobuild.sources import open_source
+from velobuild.sources.folder import BATCH
 from velobuild.sources.folder_links import rewritten, targets
 
 
@@ -541,3 +544,24 @@ def test_a_body_that_names_another_folder_as_its_base_gets_nothing_from_it(site:
     site.build()
     assert "evil.example" not in site.page("/a/")
     assert len(site.pictures("/a/")) == 1
+
+
+def test_a_preview_shows_drafts_and_says_which_they_are(site: FolderSite) -> None:
+    site.post("a.md")
+    site.post("b.md", draft="true", date="")
+    with open_source(replace(site.loaded, drafts=True), cache=None) as opened:
+        for delta in opened.source.changes(site.shelf, None):
+            site.shelf.take(delta)
+    assert {id: DRAFT in post.extra for id, post in site.posts.items()} == {"a": False, "b": True}
+
+
+def test_bodies_are_handed_over_in_batches_and_survive_a_stop(site: FolderSite) -> None:
+    for number in range(BATCH + 50):
+        site.post(f"p{number:03}.md")
+    with open_source(site.loaded, cache=None, clock=lambda: LATER) as opened:
+        first = next(iter(opened.source.changes(site.shelf, None)))
+    assert len(first.upserts) == BATCH
+    site.shelf.take(first)
+    site.sync()
+    assert site.read == 50
+    assert len(site.posts) == BATCH + 50

@@ -454,3 +454,17 @@ def test_two_cmses_each_get_their_own_token_and_give_their_own_pictures(
         assert site.run("doctor").code == 3
         assert site.run("sync").code == 3
         assert site.live() == before
+
+
+def test_a_small_source_that_is_suddenly_empty_does_not_vanish_among_the_posts_of_others(
+    site: FolderSite, cms: StandIn
+) -> None:
+    cms.posts.update({made["id"]: made for made in map(post, range(40))})
+    file = note(site, "a.md")
+    site.build()
+    file.unlink()
+    ended = site.run("build")
+    assert (ended.code, "all posts of `notes` would vanish" in ended.err) == (5, True)
+    assert (site.root / "public" / "a").exists()
+    site.build("--allow-shrink")
+    assert not (site.root / "public" / "a").exists()

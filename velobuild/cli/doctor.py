@@ -92,7 +92,9 @@ def _secrets(loaded: Loaded, *, offline: bool) -> Iterator[Finding]:
         yield Finding("secrets", "ok", "no token, and none is needed with --offline")
         return
     if not loaded.require_tokens():
-        yield Finding("secrets", "ok", "no token: the CMS is read as everybody may")
+        local = all(source.type == "folder" for source in loaded.config.sources)
+        what = "no token, and none is needed" if local else "no token: the CMS is read as everybody may"
+        yield Finding("secrets", "ok", what)
         return
     origins = ", then ".join(token.origin for token in loaded.tokens)
     yield Finding("secrets", "ok", f"{_counted(len(loaded.tokens), 'token')}: {origins}")

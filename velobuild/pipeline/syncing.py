@@ -12,7 +12,7 @@ from typing import TypeVar
 from velobuild.config.schema import Loaded
 from velobuild.content.database import Connection, DatabaseDamaged, open_database, set_aside_if_damaged
 from velobuild.content.store import Store
-from velobuild.errors import ContentProblem, Diagnostic
+from velobuild.errors import ContentProblem, Diagnostic, GuardRefused
 from velobuild.model.entries import ChangeSet, Collection, Delta
 from velobuild.model.outputs import SyncReport
 from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
@@ -110,6 +110,13 @@ def synchronise(
                 store.stage(delta)
         tally = opened_source.source.tally
     closings = with_local_pages(store, closings)
+    if tally.emptied and not allow_shrink:
+        raise GuardRefused(
+            f"all posts of `{tally.emptied[0]}` would vanish from the site",
+            code="VB5001",
+            where=f"source.{tally.emptied[0]}",
+            hint="look whether they are really gone; if so, build once with --allow-shrink",
+        )
     guard_shrink(store, closings, loaded, as_of=clock(), allowed=allow_shrink, may_empty=tally.may_empty)
     changes = store.apply(closings)
     gone = sum(change.after is None and change.collection is Collection.POSTS for change in changes.changes)

@@ -7,11 +7,9 @@ once, and the site stays as it was.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from velobuild.config.schema import Loaded
@@ -21,6 +19,7 @@ from velobuild.model.keys import fingerprint
 from velobuild.model.ports import Clock, Known, Progress, Warn
 from velobuild.sources.doctor import Finding, Verdict
 from velobuild.sources.folder_files import Found, Unreadable, read, walk
+from velobuild.sources.folder_memory import PAGES, POSTS, Batch, Scan, Seen, recall, remember
 from velobuild.sources.folder_posts import FolderFile, Reading, page_of, post_of, take_apart
 from velobuild.sources.listing import no_progress
 from velobuild.sources.opening import Opened
@@ -30,33 +29,7 @@ from velobuild.sources.records import version_of_entry
 FORMAT = 1
 """Raised when the same file comes to mean another entry."""
 BATCH = 100
-POSTS, PAGES, MEDIA = Collection.POSTS, Collection.PAGES, Collection.MEDIA
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What is remembered of a file, so that it need not be read again. `id` is "" for what is no post."""
-
-    stamp: str
-    sha256: str
-    id: str = ""
-    is_page: bool = False
-    draft: bool = False
-    name: str = ""
-    links: tuple[str, ...] = ()
-    cover: Mapping[str, Any] | None = None
-
-    @property
-    def link(self) -> str:
-        return f"/{self.name}"
-
-
-@dataclass(slots=True)
-class Scan:
-    """One look at the folder: every file by its path, and what is wrong with some."""
-
-    files: dict[str, Seen] = field(default_factory=dict)
-    problems: list[Diagnostic] = field(default_factory=list)
+MEDIA = Collection.MEDIA
 
 
 class Folder:
@@ -93,31 +66,27 @@ class Folder:
         self._tally = Tally(may_empty=False)
         self._require_folder()
         recipe = self._recipe()
-        before = self._remembered(cursor, recipe)
         scan = Scan()
-        found = self._scan(before, scan)
-        shown = {path: seen for path, seen in scan.files.items() if seen.id and (self._drafts or not seen.draft)}
+        yield from self._scan(recall(cursor, recipe), scan, known, recipe)
+        shown = {path: seen for path, seen in scan.files.items() if self._shows(seen)}
         self._refuse_doubled_ids(shown, scan)
         links = {path: seen.link for path, seen in shown.items()}
         versions: dict[Collection, dict[str, str]] = {POSTS: {}, PAGES: {}}
         covers: dict[str, Media] = {}
-        due: list[tuple[Found, str]] = []
+        due: list[tuple[str, str]] = []
         for path, seen in shown.items():
-            collection = PAGES if seen.is_page else POSTS
-            version = _version(seen, recipe, links)
-            versions[collection][seen.id] = version
+            version = seen.version(recipe, links)
+            versions[seen.collection][seen.id] = version
             if seen.cover is not None:
-                cover = Media(**seen.cover)
-                covers[cover.id] = cover
-            if not known.holds(collection, seen.id, version):
-                due.append((found[path], version))
-        yield from self._entries(due, links, scan)
+                covers[seen.cover["id"]] = Media(**seen.cover)
+            if path not in scan.handed_over and not known.holds(seen.collection, seen.id, version):
+                due.append((path, version))
+        yield from self._linking(due, links, scan)
         if scan.problems:
             raise _all_problems(scan.problems)
         self._tally.listed = len(versions[POSTS])
         self._tally.drafts = sum(seen.draft for seen in scan.files.values())
-        remembered = {path: asdict(seen) for path, seen in scan.files.items() if seen.stamp}
-        text = json.dumps({"recipe": recipe, "files": remembered}, separators=(",", ":"), sort_keys=True)
+        text = remember(scan.files, recipe)
         media = {id: version_of_entry(cover) for id, cover in covers.items()}
         news = tuple(cover for id, cover in sorted(covers.items()) if not known.holds(MEDIA, id, media[id]))
         for collection in (POSTS, PAGES):
@@ -131,7 +100,8 @@ class Folder:
         except ConfigError as error:
             return [Finding("folder", Verdict.ERROR, str(error), error.hint, error.code, error.exit_code)]
         scan = Scan()
-        self._scan({}, scan)
+        for _ in self._scan({}, scan, None, ""):
+            pass
         entries = [seen for seen in scan.files.values() if seen.id]
         pages, drafts = sum(seen.is_page for seen in entries), sum(seen.draft for seen in entries)
         what = f"{self._folder}: {len(entries) - pages} posts and {pages} pages, {drafts} of them drafts"
@@ -156,88 +126,90 @@ class Folder:
         limits = [reading.limits.post_bytes, reading.limits.title_chars, reading.limits.tags]
         return fingerprint([FORMAT, reading.address, str(reading.zone), *limits]).hex()
 
-    @staticmethod
-    def _remembered(cursor: str | None, recipe: str) -> dict[str, Seen]:
-        try:
-            memory = json.loads(cursor or "{}")
-            if memory.get("recipe") != recipe:
-                return {}
-            return {path: Seen(**{**seen, "links": tuple(seen["links"])}) for path, seen in memory["files"].items()}
-        except (ValueError, TypeError, KeyError, AttributeError):  # Another source's, or damaged: all is read anew.
-            return {}
+    def _shows(self, seen: Seen) -> bool:
+        return bool(seen.id) and (self._drafts or not seen.draft)
 
-    def _scan(self, before: Mapping[str, Seen], scan: Scan) -> dict[str, Found]:
-        """Look at every file; those that changed are read. Gives the files by their paths."""
-        found: dict[str, Found] = {}
+    def _scan(self, before: Mapping[str, Seen], scan: Scan, known: Known | None, recipe: str) -> Iterator[Delta]:
+        """Look at every file and read those that changed; what needs no look at others is handed over at once.
+
+        Without `known` nothing is handed over.
+        """
+        batch = Batch()
         for one in walk(self._folder, now_ns=int(self._clock().timestamp() * 1e9)):
             if not isinstance(one, Found):
                 scan.problems.append(self._problem(one[0], one[1]))
                 continue
-            found[one.path] = one
             seen = before.get(one.path)
-            if seen is None or not one.stamp or seen.stamp != one.stamp:
-                seen = self._look(one, scan)
-            if seen is not None:
+            if seen is not None and one.stamp and seen.stamp == one.stamp:
                 scan.files[one.path] = seen
-        return found
+                continue
+            seen, entry = self._look(one, scan)
+            if seen is None:
+                continue
+            scan.files[one.path] = seen
+            if entry is None or seen.links or known is None:
+                continue
+            scan.handed_over.add(one.path)
+            version = seen.version(recipe, {})
+            if not known.holds(seen.collection, seen.id, version):
+                batch.add(entry, version)
+                if len(batch) >= BATCH:
+                    yield from self._handed(batch)
+        yield from self._handed(batch)
 
-    def _look(self, found: Found, scan: Scan) -> Seen | None:
-        """Read a file to know what it is. None if it is left out or damaged."""
+    def _handed(self, batch: Batch) -> list[Delta]:
+        self._tally.bodies_fetched += len(batch)
+        self._progress("folder", self._tally.bodies_fetched, None, None)
+        return batch.take()
+
+    def _look(self, found: Found, scan: Scan) -> tuple[Seen | None, Post | Page | None]:
+        """Read a file to know what it is: (nothing if it is left out or damaged, its entry as if it had no links)."""
         try:
-            file = self._taken_apart(found)
+            file = self._taken_apart(found.path)
             if file is None:
-                return Seen(found.stamp, "")
-            cover = None
-            if not file.is_page and not (file.draft and not self._drafts):
-                cover = post_of(file, self._reading, {})[1]
+                return Seen(found.stamp, ""), None
+            seen = Seen(found.stamp, file.sha256, file.id, file.is_page, file.draft, file.name, file.links)
+            if not self._shows(seen):
+                return seen, None
+            if file.is_page:
+                return seen, page_of(file, self._reading, {})
+            post, cover = post_of(file, self._reading, {})
         except (Unreadable, ContentProblem) as error:
             scan.problems.append(self._problem(found.path, error))
-            return None
+            return None, None
         except TooLarge as error:
             self._tally.left_out += 1
             self._warn(Diagnostic("VB3001", str(error), str(self._folder / found.path), "limits.post_bytes"))
-            return None
-        return Seen(
-            found.stamp,
-            file.sha256,
-            file.id,
-            file.is_page,
-            file.draft,
-            file.name,
-            file.links,
-            None if cover is None else {"id": cover.id, "url": cover.url, "filename": cover.filename, "alt": cover.alt},
-        )
+            return None, None
+        if cover is not None:
+            kept = {"id": cover.id, "url": cover.url, "filename": cover.filename, "alt": cover.alt}
+            seen = replace(seen, cover=kept)
+        return seen, post
 
-    def _taken_apart(self, found: Found) -> FolderFile | None:
+    def _taken_apart(self, path: str) -> FolderFile | None:
         limit = self._reading.limits.post_bytes
-        content = read(self._folder, found, limit_bytes=limit)
+        content = read(self._folder, path, limit_bytes=limit)
         if len(content) > limit:
             raise TooLarge(f"the file is larger than {limit:,} bytes; it was left out")
-        return take_apart(found.path, content)
+        return take_apart(path, content)
 
-    def _entries(self, due: list[tuple[Found, str]], links: Mapping[str, str], scan: Scan) -> Iterator[Delta]:
-        """The entries that the store does not have, a batch at a time: never all bodies at once."""
-        for start in range(0, len(due), BATCH):
-            self._progress("folder", start, len(due), None)
-            posts: dict[str, tuple[Post, str]] = {}
-            pages: dict[str, tuple[Page, str]] = {}
-            for found, version in due[start : start + BATCH]:
-                try:
-                    file = self._taken_apart(found)
-                    if file is None:
-                        continue
-                    own = {path: links[path] for path in file.links if path in links}
-                    if file.is_page:
-                        pages[file.id] = page_of(file, self._reading, own), version
-                    else:
-                        posts[file.id] = post_of(file, self._reading, own)[0], version
-                except (Unreadable, ContentProblem, TooLarge) as error:  # It changed since the first look.
-                    scan.problems.append(self._problem(found.path, error))
-            self._tally.bodies_fetched += len(posts) + len(pages)
-            if posts:
-                yield Delta(POSTS, tuple(p for p, _ in posts.values()), {id: v for id, (_, v) in posts.items()})
-            if pages:
-                yield Delta(PAGES, tuple(p for p, _ in pages.values()), {id: v for id, (_, v) in pages.items()})
+    def _linking(self, due: list[tuple[str, str]], links: Mapping[str, str], scan: Scan) -> Iterator[Delta]:
+        """The entries that link to others, now that it is known where those are."""
+        batch = Batch()
+        for path, version in due:
+            try:
+                file = self._taken_apart(path)
+                if file is None:
+                    continue
+                own = {target: links[target] for target in file.links if target in links}
+                batch.add(
+                    page_of(file, self._reading, own) if file.is_page else post_of(file, self._reading, own)[0], version
+                )
+            except (Unreadable, ContentProblem, TooLarge) as error:  # It changed since the first look.
+                scan.problems.append(self._problem(path, error))
+            if len(batch) >= BATCH:
+                yield from self._handed(batch)
+        yield from self._handed(batch)
 
     def _refuse_doubled_ids(self, shown: Mapping[str, Seen], scan: Scan) -> None:
         """Two files with one id would be one post, which of them nobody could say."""
@@ -265,12 +237,6 @@ class Folder:
 
 class TooLarge(Exception):
     """A file beyond `limits.post_bytes`."""
-
-
-def _version(seen: Seen, recipe: str, links: Mapping[str, str]) -> str:
-    """Changes with the file, with how it is read, and with where the files are that it links to."""
-    own = [[path, links.get(path)] for path in seen.links]
-    return fingerprint([seen.sha256, recipe, own]).hex()
 
 
 def _all_problems(problems: list[Diagnostic]) -> ContentProblem:

@@ -77,10 +77,10 @@ def _looked_at(file: Path, path: str, root: Path, now_ns: int) -> Found:
     return Found(path, seen.st_size, f"{seen.st_mtime_ns}-{seen.st_size}-{seen.st_ino}" if settled else "")
 
 
-def read(folder: Path, found: Found, *, limit_bytes: int) -> bytes:
+def read(folder: Path, path: str, *, limit_bytes: int) -> bytes:
     """The file's bytes, at most `limit_bytes` and one more. Raises Unreadable."""
     try:
-        real = (folder / found.path).resolve(strict=True)
+        real = (folder / path).resolve(strict=True)
         if not real.is_relative_to(folder.resolve()):
             raise Unreadable("it is a link that leads out of the folder")
         # Between the look and the opening it may have become a link, or a pipe that never ends.

@@ -72,11 +72,6 @@ class FolderFile:
     body: str
     repairs: tuple[str, ...] = ()
 
-    @property
-    def link(self) -> str:
-        """What another file's link to it becomes: the site finds posts by their slug, whatever [urls] says."""
-        return f"/{self.name}"
-
 
 def take_apart(path: str, content: bytes) -> FolderFile | None:
     """The file, or None for HTML without front matter, which is no post. Raises Unreadable, ContentProblem."""

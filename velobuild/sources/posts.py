@@ -46,6 +46,8 @@ class Tally:
     gone: int = 0
     may_empty: bool = True
     """Whether a CMS without any post is to be believed: not where a stranger is shown nothing and told nothing."""
+    emptied: tuple[str, ...] = ()
+    """Of several sources those that suddenly show no post, and are not to be believed."""
 
 
 class Listed(Protocol):

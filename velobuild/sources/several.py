@@ -106,6 +106,7 @@ class Several:
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self._parts = tuple(parts)
+        self._emptied: list[str] = []
 
     @property
     def tally(self) -> Tally:
@@ -119,10 +120,12 @@ class Several:
         )
         counted = ("listed", "bodies_fetched", "drafts", "members_only", "with_excluded_tags", "left_out", "gone")
         sums = {name: sum(getattr(tally, name) for tally in tallies) for name in counted}
-        return Tally(usage=usage, **sums, may_empty=all(tally.may_empty for tally in tallies))
+        may_empty = all(tally.may_empty for tally in tallies)
+        return Tally(usage=usage, **sums, may_empty=may_empty, emptied=tuple(self._emptied))
 
     def changes(self, known: Known, cursor: str | None) -> Iterator[Delta]:
         """See `Source.changes`. Closings come last and together: a source that fails leaves all as it was."""
+        self._emptied.clear()
         cursors = cursors_in(cursor)
         closings: dict[Collection, dict[str, Closing]] = {kind: {} for kind in Collection}
         for part in self._parts:
@@ -139,10 +142,22 @@ class Several:
                     closing.upserts += renamed.upserts
                 elif delta.upserts:
                     yield renamed
+            self._note_emptied(part, closings[Collection.POSTS].get(part.name), known)
         here = {f"{part.config.key}{part.mark}" for part in self._parts}
         remembered = json.dumps({CURSORS: {at: text for at, text in sorted(cursors.items()) if at in here}})
         for collection, by_part in closings.items():
             yield from self._closing(collection, by_part, known.versions(collection), remembered)
+
+    def _note_emptied(self, part: Part, closing: Closing | None, known: Known) -> None:
+        """Among the posts of others the loss of a small source's would not be seen by their number."""
+        doubtful = part.source is not None and not part.source.tally.may_empty
+        if (
+            doubtful
+            and closing is not None
+            and not closing.versions
+            and any(map(part.owns, known.ids(Collection.POSTS)))
+        ):
+            self._emptied.append(part.config.key)
 
     def _closing(
         self, collection: Collection, said: Mapping[str, Closing], before: Mapping[str, str], cursor: str

@@ -14,7 +14,7 @@ from tests.scenarios.site import SiteTest
 from tests.standins.polycms import OldPolyStandIn, PolyStandIn, server_html
 from velobuild.devcms import Running
 
-DATE = "2026-05-03T10:00:00.000000Z"
+DATE, LATER = "2026-05-03T10:00:00.000000Z", "2026-05-04T10:00:00.000000Z"
 
 
 @pytest.fixture
@@ -67,7 +67,11 @@ def test_the_same_content_from_polycms_and_velocms_gives_the_same_pages(
         f'<img src="{picture}">',
     )
     first.post(
-        "two", tags=["Salt"], published_at=DATE, updated=DATE, content_html="<p>After <a href='/posts/one'>one</a></p>"
+        "two",
+        tags=["Salt"],
+        published_at=LATER,
+        updated=LATER,
+        content_html="<p>After <a href='/posts/one'>one</a></p>",
     )
     first.post("draft", status="draft").builds()
     written: dict[str, dict[str, Any]] = {
@@ -77,7 +81,8 @@ def test_the_same_content_from_polycms_and_velocms_gives_the_same_pages(
     }
     written["one"]["content_html"] = server_html(quote)
     for slug, fields in written.items():
-        cms.put_post(slug=slug, published_at=DATE, updated_at=DATE, author="Mia", **fields)
+        date = LATER if slug == "two" else DATE
+        cms.put_post(slug=slug, published_at=date, updated_at=date, author="Mia", **fields)
     second.builds()
     assert second.ran.warnings == []
     pages = {path for path in second.contents() if path.endswith(".html")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from velobuild.devcms import Running
 from velobuild.model.outputs import BuildReport
 from velobuild.model.ports import NamedPost
 from velobuild.pipeline import BuildOptions, build
+from velobuild.pipeline.naming import file_addresses
 
 
 def build_named(site: SiteTest, *named: NamedPost) -> BuildReport:
@@ -83,6 +85,15 @@ def test_the_list_is_the_cheaper_way_when_many_posts_are_named(site: SiteTest) -
     build_named(site, *(named(site, f"post-{number}") for number in range(5)))
     assert site.bodies_fetched() == {}
     assert site.calls()[0].startswith("posts")
+
+
+def test_the_addresses_of_files_in_a_body_are_found_in_time_that_grows_with_it() -> None:
+    body = '<img src="/a/b.png?x=1"><a href="/other-post/">x</a><img srcset="//h/c.webp 2x, /d.jpg#f"> 1.5 and/or'
+    assert file_addresses(body) == {"/a/b.png?x=1", "//h/c.webp", "/d.jpg#f"}
+    began = time.monotonic()
+    for hostile in ("/" * 2_000_000, "a/" * 1_000_000, "/a." * 600_000, "//" + "." * 2_000_000):
+        file_addresses(hostile)
+    assert time.monotonic() - began < 5
 
 
 def test_nonsense_in_an_event_never_becomes_part_of_an_address(site: SiteTest) -> None:

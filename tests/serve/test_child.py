@@ -96,7 +96,7 @@ def test_a_build_that_hangs_is_ended_with_all_that_it_started(child: BuildChild,
     assert outcome == Crashed("it took longer than 1 s")
     assert time.monotonic() - began < 20
     grandchild = int((tmp_path / "hang" / "grandchild").read_text())
-    assert not lives(grandchild)
+    until_gone(grandchild)
     assert pid_of(child.build(request(tmp_path, "fine"), deadline_s=20))
 
 
@@ -117,10 +117,7 @@ def test_ending_stops_a_build_under_way_and_no_other_begins(child: BuildChild, t
 def test_a_child_that_was_killed_between_builds_is_replaced_unseen(child: BuildChild, tmp_path: Path) -> None:
     first = pid_of(child.build(request(tmp_path, "fine"), deadline_s=20))
     os.kill(first, signal.SIGKILL)
-    end = time.monotonic() + 10
-    while lives(first):
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until_gone(first)
     assert pid_of(child.build(request(tmp_path, "fine"), deadline_s=20)) != first
 
 
@@ -147,6 +144,13 @@ def test_a_bug_is_one_line_without_what_it_quotes() -> None:
     assert outcome.error.code == "VB9001"
     assert "velo_secret_text" not in repr(outcome.error.diagnostics)
     assert not isinstance(outcome, Built)
+
+
+def until_gone(pid: int) -> None:
+    end = time.monotonic() + 10
+    while lives(pid):
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def lives(pid: int) -> bool:

@@ -32,7 +32,9 @@ MEDIA_URLS = "SELECT json_extract(value, '$.url') FROM entry WHERE collection = 
 MEDIA_ID = "SELECT 1 FROM entry WHERE collection = 'media' AND id = ?"
 BODY = "SELECT body FROM body WHERE post_id = ?"
 # Whatever in a body could be the address of a file. Too many are taken rather than too few: each costs a list at most.
-FILE_ADDRESS = re.compile(r"""[^\s"'<>()\\,]*/[^\s"'<>()\\,?#]+\.[A-Za-z0-9]{2,5}\b""")
+# Cut into words first, since a search that begins anew at every character takes quadratic time on a hostile body.
+BETWEEN_WORDS = re.compile(r"""[\s"'<>()\\,]+""")
+ENDING = re.compile(r"[A-Za-z0-9]{2,5}")
 
 
 def synchronise_named(
@@ -162,7 +164,7 @@ def _brings_media(store: Store, answers: Iterable[tuple[Delta, ...]]) -> bool:
         if cover is not None and cover not in brought and not store.connection.execute(MEDIA_ID, (cover,)).fetchone():
             return True
         row = store.connection.execute(BODY, (post.id,)).fetchone()
-        fresh = set(FILE_ADDRESS.findall(post.body)) - set(FILE_ADDRESS.findall(row[0] if row else ""))
+        fresh = file_addresses(post.body) - file_addresses(row[0] if row else "")
         if not fresh:
             continue
         if known is None:
@@ -170,6 +172,17 @@ def _brings_media(store: Store, answers: Iterable[tuple[Delta, ...]]) -> bool:
         if any(_path(address) not in known for address in fresh):
             return True
     return False
+
+
+def file_addresses(body: str) -> set[str]:
+    """Every word of a body that could be the address of a file: with a slash, and an ending at the end of its path."""
+    words = (word for word in BETWEEN_WORDS.split(body) if "/" in word)
+    return {word for word in words if _is_file(_path(word).rpartition("/")[2])}
+
+
+def _is_file(name: str) -> bool:
+    stem, _, ending = name.rpartition(".")
+    return bool(stem) and ENDING.fullmatch(ending) is not None
 
 
 def _path(address: str) -> str:

@@ -78,7 +78,9 @@ class Timetable:
         """Seconds after which to ask `due` again; at most a minute, since the wall's clock may be set."""
         if self.last_s is None:
             return 0.0
-        waits = [60.0, self.last_s + self.interval_s - at_s]
+        waits = [60.0]
+        if self.budget(now) != "events only":
+            waits.append(self.last_s + self.interval_s - at_s)
         if self.next_due_at is not None:
             waits.append((self.next_due_at - now).total_seconds())
         return max(min(waits), 0.05)

@@ -196,7 +196,8 @@ def anchors(text: str) -> set[str]:
 def broken_links(file: Path, text: str) -> list[str]:
     """The links of a page that lead to no file, or to no heading of one."""
     broken = []
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+    prose = re.sub(r"`[^`\n]+`", "", FENCE.sub("", text))
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
         name, _, anchor = target.partition("#")
         other = file.parent / name if name else file
         if "://" in target:

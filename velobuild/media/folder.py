@@ -35,7 +35,7 @@ class FolderFiles:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
             raise self._unreadable(path, error) from error
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
                 raise ProtocolError("this is no file", code="VB4003", where=str(path))
@@ -47,11 +47,13 @@ class FolderFiles:
             into.parent.mkdir(parents=True, exist_ok=True)
             size = 0
             with into.open("wb") as out:
-                while chunk := self._read(file.fileno(), path):
+                while chunk := self._read(descriptor, path):
                     size += len(chunk)
                     if size > self._limit_bytes:
                         raise self._too_large(path)
                     out.write(chunk)
+        finally:
+            os.close(descriptor)
         return Downloaded(into, size, validators)
 
     def _path(self, url: str) -> Path:

@@ -109,6 +109,6 @@ class CometCmsAdapter:
 
 
 @contextmanager
-def cometcms(folder: Path) -> Iterator[Cms]:
+def cometcms(folder: Path, templates: Path) -> Iterator[Cms]:
     with CometStandIn() as cms:
         yield CometCmsAdapter(cms)

@@ -13,26 +13,18 @@ from tests.contracts.cms import STRANGE, Adapter, Blog
 from tests.contracts.cometcms import CometCmsAdapter, cometcms
 from tests.contracts.folder import FolderAdapter, folder
 from tests.contracts.gate import Gate
-from tests.contracts.pocketbase import (
-    OldPocketBaseAdapter,
-    PocketBaseAdapter,
-    old_pocketbase,
-    old_pocketbase_binary,
-    pocketbase,
-)
+from tests.contracts.pocketbase import OldPocketBaseAdapter, PocketBaseAdapter, old_pocketbase, pocketbase
 from tests.contracts.polycms import PolyCmsAdapter, polycms
 from tests.contracts.velocms import VeloCmsAdapter, velocms
 
-__all__ = ["old_pocketbase_binary"]
-
-# name → (how it is started, its adapter's class)
-SOURCES: dict[str, tuple[Callable[[Path], Adapter] | None, Any]] = {
+# name → (what starts it in a folder, with another for what is made once; its adapter's class)
+SOURCES: dict[str, tuple[Callable[[Path, Path], Adapter], Any]] = {
     "velocms": (velocms, VeloCmsAdapter),
     "pocketbase": (pocketbase, PocketBaseAdapter),
     "polycms": (polycms, PolyCmsAdapter),
     "cometcms": (cometcms, CometCmsAdapter),
     "folder": (folder, FolderAdapter),
-    "pocketbase-0.22": (None, OldPocketBaseAdapter),  # its binary must be had first
+    "pocketbase-0.22": (old_pocketbase, OldPocketBaseAdapter),
 }
 SLOW = {"pocketbase-0.22": pytest.mark.slow}
 
@@ -56,25 +48,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @contextmanager
-def blog_on(name: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[Blog]:
+def blog_on(name: str, folder: Path, factory: pytest.TempPathFactory) -> Iterator[Blog]:
     """A site on a running, empty CMS of this kind; at the end no token may stand anywhere."""
-    started = SOURCES[name][0] or old_pocketbase(request.getfixturevalue("old_pocketbase_binary"))
-    with started(folder / "cms") as cms, Gate(cms.url or None) as gate:
+    templates = factory.getbasetemp() / "contract-templates"
+    templates.mkdir(exist_ok=True)
+    with SOURCES[name][0](folder / "cms", templates) as cms, Gate(cms.url or None) as gate:
         made = Blog(cms, gate, folder / "blog")
         yield made
         made.expects_no_secret()
 
 
 @pytest.fixture
-def blog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Blog]:
-    with blog_on(request.param, tmp_path, request) as made:
+def blog(request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Blog]:
+    with blog_on(request.param, tmp_path, tmp_path_factory) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def synced(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Blog]:
     """One for all tests that only ask: it has three posts and knows them."""
-    with blog_on(request.param, tmp_path_factory.mktemp("synced"), request) as made:
+    with blog_on(request.param, tmp_path_factory.mktemp("synced"), tmp_path_factory) as made:
         for number in range(3):
             made.cms.put_post(f"post-{number}")
         made.sync()

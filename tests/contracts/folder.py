@@ -88,5 +88,5 @@ class FolderAdapter:
 
 
 @contextmanager
-def folder(place: Path) -> Iterator[Cms]:
+def folder(place: Path, templates: Path) -> Iterator[Cms]:
     yield FolderAdapter(place)

@@ -93,6 +93,6 @@ class PolyCmsAdapter:
 
 
 @contextmanager
-def polycms(folder: Path) -> Iterator[Cms]:
+def polycms(folder: Path, templates: Path) -> Iterator[Cms]:
     with PolyStandIn() as cms:
         yield PolyCmsAdapter(cms)

@@ -97,7 +97,7 @@ class VeloCmsAdapter:
 
 
 @contextmanager
-def velocms(folder: Path) -> Iterator[Cms]:
+def velocms(folder: Path, templates: Path) -> Iterator[Cms]:
     folder.mkdir(parents=True)
     with DevCms(folder / "data").start(deliver=False) as running:
         running.set_switches(GENEROUS)

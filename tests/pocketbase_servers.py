@@ -112,7 +112,7 @@ class Server:
 
 @contextmanager
 def pocketbase(folder: Path, generation: Generation, binary: Path | None = None) -> Iterator[Server]:
-    """A server with a superuser and nothing else."""
+    """A server with a superuser and nothing else; over a folder that was one's before, with all that is in it."""
     binary = binary or find_pocketbase()
     folder.mkdir(parents=True, exist_ok=True)
     flags = [f"--{name}={folder / name}" for name in ("dir", "publicDir", "hooksDir", "migrationsDir")]
@@ -120,7 +120,7 @@ def pocketbase(folder: Path, generation: Generation, binary: Path | None = None)
     makings = (
         [["superuser", "upsert", *LOGIN]] if generation == "0.40" else [["migrate", "up"], ["admin", "create", *LOGIN]]
     )
-    for making in makings:
+    for making in makings if not (folder / "dir").exists() else []:
         subprocess.run([str(binary), *making, *flags], check=True, capture_output=True)
     port = free_port()
     url = f"http://127.0.0.1:{port}"

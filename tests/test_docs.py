@@ -98,6 +98,8 @@ def toml(value: Any) -> str:
 def defaults(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
     """(dotted key, how the documentation spells its default)."""
     for field in fields(value):
+        if field.metadata.get("key", field.name) is None:  # Not written under this name.
+            continue
         key = f"{prefix}{field.metadata.get('key', field.name)}"
         inner = getattr(value, field.name)
         if is_dataclass(inner):
@@ -194,7 +196,8 @@ def anchors(text: str) -> set[str]:
 def broken_links(file: Path, text: str) -> list[str]:
     """The links of a page that lead to no file, or to no heading of one."""
     broken = []
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+    prose = re.sub(r"`[^`\n]+`", "", FENCE.sub("", text))
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
         name, _, anchor = target.partition("#")
         other = file.parent / name if name else file
         if "://" in target:

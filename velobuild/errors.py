@@ -153,10 +153,12 @@ CODES: Mapping[str, str] = MappingProxyType(
         "VB1105": "a required key is missing",
         "VB1106": "files are in the way",
         "VB1107": "a command or option cannot be used like this",
+        "VB1108": "a source that a package adds cannot be used",
         "VB1201": "no token was found",
         "VB1202": "the token cannot be sent",
         "VB1203": "a secret stands in the configuration file",
         "VB1204": "a secrets file can be read by others",
+        "VB1205": "the webhook secret cannot be used",
         "VB1301": "the address would send the token unencrypted",
         "VB1302": "another API answers at the address",
         "VB1303": "the CMS has no such collection or field",
@@ -164,6 +166,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "VB1402": "the theme is damaged",
         "VB1501": "the demo's extra packages are missing",
         "VB1502": "the development CMS cannot do this now",
+        "VB1503": "the Markdown engine is not installed",
         # VB20xx: token, scope, plan
         "VB2001": "the CMS refused the token",
         "VB2002": "the token lacks a scope",
@@ -201,6 +204,9 @@ CODES: Mapping[str, str] = MappingProxyType(
         "VB3103": "a template was not found",
         "VB3104": "a template failed",
         "VB3105": "a page took too long to render",
+        # VB32xx: imports
+        "VB3201": "the export cannot be read",
+        "VB3202": "a part of the export was left out",
         # VB40xx: media
         "VB4001": "a media file could not be fetched",
         "VB4002": "a media address is not allowed",
@@ -221,6 +227,8 @@ CODES: Mapping[str, str] = MappingProxyType(
         "VB6004": "the local database was set aside",
         "VB6005": "the local database comes from a newer velobuild",
         "VB6006": "the address or port is in use",
+        "VB6007": "changed files are noticed late",
+        "VB6008": "the service did not take the delivery",
         # VB70xx
         "VB7001": "another build holds the site",
         "VB9001": "a bug in velobuild",

@@ -88,8 +88,9 @@ def test_init_keeps_an_existing_secrets_file_and_adds_to_an_existing_gitignore(t
 def test_init_asks_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import io
 
-    monkeypatch.setattr("sys.stdin", io.StringIO("https://asked.example.org\nplain\n"))
-    assert velobuild("init", directory=tmp_path, terminal=True).code == 0
+    monkeypatch.setattr("sys.stdin", io.StringIO("velocms\nhttps://asked.example.org\nplain\n"))
+    known = {"VELOCMS_API_KEY": TOKEN}
+    assert velobuild("init", "--offline", directory=tmp_path, terminal=True, environment=known).code == 0
     assert 'url = "https://asked.example.org"' in (tmp_path / "velobuild.toml").read_text()
 
 

@@ -410,6 +410,10 @@ def test_the_published_schema_knows_the_same_keys_as_the_loader() -> None:
             node = schema["$defs"][str(node["$ref"]).rpartition("/")[2]]
         if node.get("type") == "array" and "$ref" in (items := node["items"]):  # type: ignore[operator]
             walk(items, f"{prefix}[]")  # type: ignore[arg-type]
+        elif prefix == "source" and "anyOf" in node:
+            one, several = node["anyOf"]  # type: ignore[misc]
+            assert several["items"] == one
+            walk(one, prefix)
         elif isinstance(properties := node.get("properties"), dict):
             assert node["additionalProperties"] is False
             for key, inner in properties.items():

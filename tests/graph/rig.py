@@ -11,7 +11,6 @@ from typing import Any
 from tests.content.conftest import NOON, no_warning, post, versions_of
 from velobuild.config.schema import Config, SiteConfig, SourceConfig
 from velobuild.content.assets import AssetTable
-from velobuild.content.codec import tag_key
 from velobuild.content.database import open_database
 from velobuild.content.permalinks import assign, former_paths
 from velobuild.content.store import Store
@@ -98,7 +97,7 @@ class Blog:
             zone=site.zone,
             as_of=site.as_of,
             reserved=reserved(Reader(self.connection, site)),
-            exclude_tags=frozenset(tag_key(tag) for tag in site.config.source.exclude_tags),
+            exclude_tags=site.excluded_tags,
         )
         missing, _ = unprepared(self.connection, site)
         remember(self.connection, [prepare_body(self.connection, site, id) for id in missing])

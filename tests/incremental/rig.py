@@ -184,7 +184,7 @@ class Living:
         return _files(other / "public")
 
     def _former(self) -> str:
-        """Addresses that were left: the CMS cannot tell them, so a new state folder is told them as a build tells it."""
+        """Addresses that were left: no CMS can tell them, so a new state folder is told, as a build tells it."""
         with self._opened(self.site / ".velobuild") as connection:
             return former_rows(connection)
 

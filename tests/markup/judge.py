@@ -28,6 +28,6 @@ def dangers(html: str, *, frames: bool = False) -> list[str]:
                 found.append(f"{node.tag}[{name}={value!r}]")
             if name == "id" and not (value or "").startswith("c-"):
                 found.append(f"{node.tag}[id={value!r}]")
-    if re.search("[\ue000-\ue003]", html):
+    if re.search("[\x02\x03\ue000-\ue003]", html):
         found.append("a slot was left")
     return found

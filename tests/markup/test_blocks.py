@@ -662,7 +662,7 @@ SCALARS = st.one_of(
 FIELDS = """type attrs data content blocks text marks level src href alt items images stats features steps columns_data
 open title html heading code language rows colspan rowspan align textAlign caption class id start checked url"""
 NAMES = st.sampled_from(sorted(names(FIELDS)))
-KINDS = st.sampled_from([*blocks.SHOWS, "landingBlock", "bold", "link", "mention", "hardBreak", "mystery"])
+KINDS = st.sampled_from([*blocks.shows(), "landingBlock", "bold", "link", "mention", "hardBreak", "mystery"])
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.one_of(

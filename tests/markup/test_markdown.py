@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown.treeprocessors import InlineProcessor
 from selectolax.lexbor import LexborHTMLParser
 
 from velobuild.errors import ContentProblem
-from velobuild.markup.markdown import tamed, to_html
+from velobuild.markup.markdown import (
+    TAB_INPUT,
+    TAB_LABEL,
+    TRIGGERS,
+    NeededPatterns,
+    every_pattern,
+    tamed,
+    to_html,
+)
 from velobuild.markup.prepare import MarkupOptions, Resolved, fill, prepare
 from velobuild.model.entries import BodyFormat
 
@@ -132,3 +143,115 @@ def test_one_text_does_not_change_the_next() -> None:
     to_html("[x]: /y\n\n# A\n# A")
     assert to_html("# A\n\n[^1]\n\n[^1]: x\n\n*[B]: C\n") == first
     assert "<a" not in to_html("[x]")
+
+
+PIECES = st.sampled_from(
+    [
+        *(
+            "word",
+            " ",
+            "\n",
+            "\n\n",
+            "  \n",
+            "*",
+            "**",
+            "_",
+            "`",
+            "~~",
+            "~",
+            "==",
+            "^^",
+            "^",
+            "$",
+            "\\",
+            "\\\\(",
+            "\\)",
+            "[",
+            "]",
+        ),
+        *(
+            "(",
+            ")",
+            "![",
+            "](/x)",
+            "[^1]",
+            "\n\n[^1]: note\n",
+            "<",
+            ">",
+            "<b>",
+            "</b>",
+            "<https://a.example>",
+            "&",
+            "&amp;",
+        ),
+        *(
+            "...",
+            "--",
+            "---",
+            "'",
+            '"',
+            "''",
+            "it's",
+            '"q"',
+            "'80s",
+            "https://a.example",
+            "me@a.example",
+            "- ",
+            "1. ",
+            "> ",
+        ),
+        *(
+            "# ",
+            "    ",
+            "```\n",
+            "| a | b |\n|---|---|\n",
+            "{ .note }",
+            '<div markdown="1">\n',
+            "</div>\n",
+            "*[CSS]: S\n",
+            "CSS",
+        ),
+        *(
+            "!!! note\n    ",
+            "[TOC]\n\n",
+            "=== ",
+            "- [ ] ",
+            "\n[ref]: /y\n",
+            "[ref]",
+            ":   d",
+            "\n=====\n",
+            "\\*",
+            "\\'",
+            '\\"',
+        ),
+    ]
+)
+
+
+@settings(max_examples=250, deadline=None)
+@given(st.lists(PIECES, max_size=30).map("".join), st.booleans())
+def test_patterns_that_are_left_out_would_have_matched_nothing(text: str, smart_quotes: bool) -> None:
+    whole = every_pattern(smart_quotes)
+    expected = TAB_LABEL.sub(r'<p class="tabbed-title">\1</p>', TAB_INPUT.sub("", whole.convert(tamed(text))))
+    assert to_html(text, smart_quotes=smart_quotes) == expected
+
+
+def test_a_pattern_is_tried_if_what_it_needs_is_there() -> None:
+    assert to_html("plain") == "<p>plain</p>"
+    assert to_html('<div markdown="1">\n*a* "b" `c`\n</div>').count("<em>") == 1
+    assert to_html("a `b` *c*") == "<p>a <code>b</code> <em>c</em></p>"
+    assert to_html("x[^1]\n\n[^1]: a *b*\n").count("<em>") == 1
+
+
+def test_the_check_of_patterns_sees_one_that_is_left_out_wrongly() -> None:
+    engine = every_pattern(False)
+    wrong = {**TRIGGERS, "backtick": ("never",)}
+    engine.preprocessors.register(NeededPatterns(engine, wrong), "needed-patterns", -1)
+    assert engine.convert("a `b`") == "<p>a `b`</p>"
+
+
+def test_every_trigger_belongs_to_a_pattern() -> None:
+    engine = every_pattern(True)
+    steps = [step for step in engine.treeprocessors if isinstance(step, InlineProcessor)]
+    known = {name for name in TRIGGERS if any(name in step.inlinePatterns for step in steps)}
+    assert set(TRIGGERS) - known <= {"smarty-em-dashes"}

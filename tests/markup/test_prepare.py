@@ -239,6 +239,8 @@ def test_the_recipe_changes_with_each_option_and_names_the_engines() -> None:
 def test_repaired_characters_are_reported_and_slots_cannot_be_forged() -> None:
     prepared = prepare("a\x00\ue000a0\ue001&#xE000;a0&#xE001;&#2;b", HTML, CMS)
     assert prepared.html == "aa0a0b"
+    forged = prepare('<p title="\x02a0\x03&#2;a0&#3;">\x02a0\x03&#x2;z0&#x03;</p>', HTML, CMS)
+    assert forged.html == '<p title="a0a0">a0z0</p>'
     assert [w.code for w in prepared.warnings] == ["VB3002"]
 
 
@@ -263,3 +265,21 @@ def test_comments_become_paragraphs_with_links_that_give_no_weight() -> None:
     assert "href" not in prepare_comment('<a href="/relative">x</a><a href="//e.example">y</a>')
     assert prepare_comment("<b>a\n\nb</b>").count("<p>") == 2
     assert prepare_comment(" \n ") == ""
+
+
+def test_a_task_in_a_link_or_heading_is_named_by_its_words_alone() -> None:
+    assert 'aria-label="buy milk"' in final('<h2><input type="checkbox"> buy <b>milk</b></h2><p>x</p>')
+    assert 'aria-label="buy"' in final('<p><a href="/x"><input type="checkbox"> buy</a> milk</p>')
+    assert 'aria-label="buy"' in final('<ul><li><input type="checkbox"> buy<ul><li>milk</li></ul></li></ul>')
+
+
+def test_what_looks_like_a_tag_within_a_frame_or_a_comment_is_left_alone() -> None:
+    framed = replace(CMS, embeds=("e.example",))
+    html = final('<iframe src="https://e.example/x"><a href="/y">z</a></iframe><a href="/y">z</a>', framed)
+    assert html.count('<a href="/y">') == 1
+    assert html.count('<a href="https://cms.example/y">') == 1
+    trusted = replace(CMS, html="trusted")
+    body = '<!-- <a href="/y"> --><script>"<a href=\\"/y\\"><h1>x</h1>"</script><p>words</p><h1>T</h1>'
+    prepared = prepare(body, HTML, trusted)
+    assert prepared.html == body.replace("<h1>T</h1>", '<h2 id="c-t">T</h2>')
+    assert (prepared.refs, prepared.text) == ((), "words")

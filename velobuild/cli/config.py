@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from velobuild.cli.context import Context
+
+if TYPE_CHECKING:
+    from velobuild.config.schema import Config
 
 
 @click.group()
@@ -24,7 +27,7 @@ def show(context: Context, origin: bool) -> None:
     loaded = context.loaded
     flat = flattened(loaded.config)
     tokens = [token.origin for token in loaded.tokens]
-    value: dict[str, Any] = {"file": str(loaded.file), "config": nested(loaded.config), "tokens": tokens}
+    value: dict[str, Any] = {"file": str(loaded.file), "config": whole(loaded.config), "tokens": tokens}
     if origin:
         value["origins"] = dict(loaded.origins)
     context.result("\n".join([*_lines(flat, loaded.origins if origin else {}), *_token_lines(tokens)]), value)
@@ -53,7 +56,8 @@ def schema(context: Context) -> None:
 def nested(value: Any) -> Any:
     """A configuration as plain values under the keys of velobuild.toml."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {str(f.metadata.get("key", f.name)): nested(getattr(value, f.name)) for f in fields(value)}
+        written = ((f.metadata.get("key", f.name), f.name) for f in fields(value))
+        return {str(key): nested(getattr(value, name)) for key, name in written if key is not None}
     if isinstance(value, Mapping):
         return {str(key): nested(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -61,8 +65,16 @@ def nested(value: Any) -> Any:
     return value
 
 
-def flattened(config: Any) -> dict[str, Any]:
-    """Dotted key → value; a list stays one value."""
+def whole(config: Config) -> dict[str, Any]:
+    """All of a configuration as `nested` writes it; several sources are a list, as in the file."""
+    values: dict[str, Any] = nested(config)
+    if config.more_sources:
+        values["source"] = nested(config.sources)
+    return values
+
+
+def flattened(config: Config) -> dict[str, Any]:
+    """Dotted key → value; a list stays one value. Of several sources each goes by its name, as in `--set`."""
     flat: dict[str, Any] = {}
 
     def walk(value: Any, path: str) -> None:
@@ -72,7 +84,10 @@ def flattened(config: Any) -> dict[str, Any]:
         else:
             flat[path] = value
 
-    walk(nested(config), "")
+    values = nested(config)
+    if config.more_sources:
+        values["source"] = {source.key: nested(source) for source in config.sources}
+    walk(values, "")
     return flat
 
 

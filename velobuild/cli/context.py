@@ -15,7 +15,8 @@ from velobuild.errors import ConfigError, Diagnostic
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from velobuild.config.schema import Loaded
+    from velobuild.config.cache import ConfigCache
+    from velobuild.config.schema import Loaded, Secret
 
 
 @dataclass(slots=True)
@@ -59,6 +60,8 @@ class Context:
         self._labels: dict[str, str] = {}
         self._warnings: list[Diagnostic] = []
         self._warnings_shown = 0
+        self._cache: ConfigCache | None = None
+        self._tokens: tuple[Secret, ...] = ()
 
     @property
     def directory(self) -> Path:
@@ -110,6 +113,10 @@ class Context:
         """The configuration. Raises ConfigError with every finding."""
         return self._load(needs_cms=True)
 
+    def reload(self) -> Loaded:
+        """The configuration as it stands now, for a command that lives long. Raises ConfigError with every finding."""
+        return self._load(needs_cms=True)
+
     @cached_property
     def loaded_for_this_machine(self) -> Loaded:
         """The configuration for what asks the CMS nothing: a rollback must not fail for want of its address."""
@@ -118,9 +125,11 @@ class Context:
     def _load(self, *, needs_cms: bool) -> Loaded:
         from pathlib import Path
 
+        from velobuild.config.cache import ConfigCache
         from velobuild.config.load import load
 
         config = self.flags.config or self.environment.get("VELOBUILD_CONFIG")
+        self._cache = self._cache or ConfigCache()
         loaded = load(
             Path(config) if config else None,
             directory=self.directory,
@@ -129,7 +138,9 @@ class Context:
             labels=self._labels,
             env_name=self.flags.env or self.environment.get("VELOBUILD_ENV") or None,
             needs_cms=needs_cms,
+            cache=self._cache,
         )
+        self._tokens = loaded.tokens
         for warning in loaded.warnings:
             self.warn(warning)
         return loaded
@@ -188,6 +199,9 @@ class Context:
         """Clear what is live and show what is due."""
         self._clear_progress()
         self.show_warnings()
+        if self._cache is not None:
+            # Now, for the first build of a site has made its state folder only after it knew its configuration.
+            self._cache.keep(self._tokens)
 
     @property
     def _on_terminal(self) -> bool:

@@ -1,60 +1,24 @@
-"""`velobuild init`: the first files of a site."""
+"""`velobuild init`: the first files of a site, after a look at the CMS that it will be pulled from."""
 
 from __future__ import annotations
 
-import json
 import os
+import stat
+import sys
+import tempfile
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from velobuild.cli.context import Context
+from velobuild.cli.init_kinds import KINDS, Answers, dotenv, dotenv_example, toml
 from velobuild.errors import ConfigError, OutputError
 
-TOML = """\
-# The site's configuration. Every key is optional but [source] url; docs/configuration.md explains them all.
-# `velobuild config schema > velobuild.schema.json` lets an editor complete and check this file:
-#:schema ./velobuild.schema.json
+if TYPE_CHECKING:
+    from velobuild.config.schema import Loaded
 
-[site]
-# title = "My site"                  # unset, the name that the CMS knows
-# base_url = "https://example.org"   # where the site is published: needed for feeds, the sitemap and link previews
-language = "en"
-timezone = "UTC"                     # in which dates are shown, such as "Europe/Vienna"
-
-[source]
-type = "{source}"
-{url}
-token_env = "VELOCMS_API_KEY"        # the NAME of the variable that holds the key; the key itself stands in .env
-# exclude_tags = ["Internal"]        # tags that stay inside the CMS
-
-[theme]
-name = "{theme}"
-
-# [[menu]]
-# title = "About"
-# url = "/about/"
-
-[feeds]
-rss = true
-atom = true
-
-[build]
-out = "public"
-"""
-DOTENV_EXAMPLE = """\
-# Copy this file to .env, set its mode (chmod 600 .env), and never commit it.
-# A key with these scopes is enough: posts:read, media:read, site-settings:read.
-VELOCMS_API_KEY=
-
-# While a key is replaced: the new one, tried when the first is refused.
-# VELOCMS_API_KEY_2=
-"""
-DOTENV = """\
-# The key of the CMS: Admin, Settings, API Keys. Read-only is enough: posts:read, media:read, site-settings:read.
-VELOCMS_API_KEY=
-"""
 IGNORED = (".env", ".velobuild/", "public")
 ABOUT = """\
 ---
@@ -63,57 +27,205 @@ title: About
 
 This page is yours: edit `pages/about.md`. Every Markdown file in `pages/` becomes a page of the site.
 """
+HELLO = """\
+---
+title: Hello
+date: {today}
+tags: [First]
+---
+
+This post is yours: edit it, or write another file beside it. docs/folder.md lists what its head may say.
+"""
 DEFAULT_THEME = "plain"
+DEFAULT_KIND = "velocms"
 
 
 @click.command()
 @click.argument(
     "folder", metavar="[DIR]", required=False, default=None, type=click.Path(file_okay=False, path_type=Path)
 )
-@click.option("--source", type=click.Choice(["velocms"]), default=None, help="The kind of CMS.")
+@click.option("--source", type=click.Choice(list(KINDS)), default=None, help="The kind of CMS, or folder.")
 @click.option("--url", default=None, metavar="URL", help="The CMS's address.")
+@click.option("--workspace", default=None, metavar="NAME", help="CometCMS: the workspace.")
+@click.option("--path", default=None, metavar="FOLDER", help="Folder: where the posts are.")
+@click.option("--token-stdin", is_flag=True, help="Read the token from the first line of stdin.")
 @click.option("--theme", default=None, metavar="NAME", help="The theme to begin with.")
 @click.pass_obj
-def init(context: Context, folder: Path | None, source: str | None, url: str | None, theme: str | None) -> None:
+def init(
+    context: Context,
+    folder: Path | None,
+    source: str | None,
+    url: str | None,
+    workspace: str | None,
+    path: str | None,
+    token_stdin: bool,
+    theme: str | None,
+) -> None:
     """Start a new site in DIR, or here: velobuild.toml, .env, .gitignore and a first page.
 
-    On a terminal it asks for what was not given. Nothing that exists is overwritten.
+    On a terminal it asks for what was not given. If it knows enough, it asks the CMS and shows what it found (not with
+    --offline); a CMS that does not answer keeps no site from being written. Nothing that exists is overwritten.
     """
-    from velobuild.config.shipped import theme_folder, theme_names
+    from velobuild.config.shipped import theme_folder
 
     target = context.directory / (folder or "")
-    themes = theme_names()
     if theme is not None:
         theme_folder(theme, where="--theme")
     _refuse_existing(target)
-    if context.interactive:
-        if url is None:
-            url = click.prompt("Address of your VeloCMS site (empty: later)", default="", show_default=False, err=True)
-        if theme is None and len(themes) > 1:
-            theme = click.prompt("Theme", default=DEFAULT_THEME, type=click.Choice(themes), err=True)
-    written = _write(target, url=_checked_url(url), source=source or "velocms", theme=theme or DEFAULT_THEME)
+    kind = source or (_asked_kind(context) if context.interactive else DEFAULT_KIND)
+    answers = _answers(context, kind, url=url, workspace=workspace, path=path)
+    token = _read_token() if token_stdin else _token(context, target, kind)
+    if theme is None and context.interactive:
+        theme = _asked_theme()
+    text = toml(answers, theme=theme or DEFAULT_THEME)
+    tomllib.loads(text)
+    loaded = _loaded(context, target, kind, text, token)
+    trouble = _looked_at(context, loaded) if loaded is not None else False
+    if trouble and context.interactive and not click.confirm("Write the site all the same?", default=True, err=True):
+        raise click.Abort
+    written = _write(target, answers, text, token)
     shown = os.path.relpath(target, context.directory)
     context.say(f"A new site in {shown if shown != '.' else 'this folder'}. Next:")
-    if not url:
-        context.say("  1. write your site's address into velobuild.toml: [source] url")
-    context.say(f"  {1 if url else 2}. put a read-only key into .env: VELOCMS_API_KEY=velo_…")
-    context.say(
-        f"  {2 if url else 3}. velobuild {'' if shown == '.' else f'-C {shown} '}doctor, then build, then serve"
-    )
+    for number, step in enumerate(_next_steps(context, answers, token, target, shown), 1):
+        context.say(f"  {number}. {step}")
     context.result("\n".join(written), {"folder": str(target), "written": written})
 
 
-def _checked_url(url: str | None) -> str | None:
+def _asked_kind(context: Context) -> str:
+    for name, kind in KINDS.items():
+        context.say(f"  {name:<12}{kind.title}")
+    chosen: str = click.prompt(
+        "Where do the posts come from?",
+        default=DEFAULT_KIND,
+        type=click.Choice(list(KINDS)),
+        show_choices=False,
+        err=True,
+    )
+    return chosen
+
+
+def _asked_theme() -> str | None:
+    from velobuild.config.shipped import theme_names
+
+    themes = theme_names()
+    if len(themes) < 2:
+        return None
+    chosen: str = click.prompt("Theme", default=DEFAULT_THEME, type=click.Choice(themes), err=True)
+    return chosen
+
+
+def _answers(context: Context, kind: str, *, url: str | None, workspace: str | None, path: str | None) -> Answers:
+    """What the flags say, and on a terminal what a person does. Raises ConfigError for what a build would refuse."""
+    for flag, value, of in (("--url", url, None), ("--workspace", workspace, "cometcms"), ("--path", path, "folder")):
+        if value is not None and (kind != of if of else kind == "folder"):
+            raise ConfigError(
+                f"{flag} means nothing for --source {kind}",
+                code="VB1107",
+                where=flag,
+                hint=f"leave it out, or choose another source: {', '.join(KINDS)}",
+            )
+    ask = context.interactive
+    if kind == "folder":
+        if path is None and ask:
+            path = click.prompt("Folder of the posts", default="content", err=True)
+        return Answers(kind, path=path or "content")
+    if url is None and ask:
+        url = click.prompt(
+            f"Address, such as {KINDS[kind].example} (empty: later)", default="", show_default=False, err=True
+        )
+    if kind == "cometcms" and workspace is None and ask:
+        workspace = click.prompt("Workspace (empty: later)", default="", show_default=False, err=True)
+    return Answers(kind, url=_checked_url(kind, url) or "", workspace=(workspace or "").strip())
+
+
+def _checked_url(kind: str, url: str | None) -> str | None:
     """The address as velobuild.toml will hold it, or the ConfigError that a build would raise about it."""
     if not url or not url.strip():
         return None
     from velobuild.config.checks import findings, normalised
     from velobuild.config.schema import Config, SourceConfig
 
-    config = normalised(Config(source=SourceConfig(url=url)))
+    config = normalised(Config(source=SourceConfig(type=kind, url=url)))
     for wrong in findings(config):
-        raise ConfigError(wrong.what, code=wrong.code, where="--url", hint=wrong.hint)
+        if wrong.path == ("source", "url"):
+            raise ConfigError(wrong.what, code=wrong.code, where="--url", hint=wrong.hint)
     return config.source.url
+
+
+def _token(context: Context, target: Path, kind: str) -> str:
+    """A token that a person types, which is not shown. "" if there is one already, or nobody to ask."""
+    variable = KINDS[kind].variable
+    if not variable or not context.interactive or _known_variables(context, target).get(variable):
+        return ""
+    context.say(f"A token: {KINDS[kind].key_page}")
+    typed: str = click.prompt(
+        "Token (not shown; empty: later, in .env)", default="", show_default=False, hide_input=True, err=True
+    )
+    return typed.strip()
+
+
+def _read_token() -> str:
+    """From stdin: what stands in a flag can be read by every user of the machine."""
+    return sys.stdin.readline().strip()
+
+
+def _known_variables(context: Context, target: Path) -> dict[str, str]:
+    from velobuild.config.secrets import read_dotenv
+
+    return {**read_dotenv(target / ".env", warn=[]), **context.environment}
+
+
+def _loaded(context: Context, target: Path, kind: str, text: str, token: str) -> Loaded | None:
+    """The configuration that is about to be written; None if it does not say enough to ask the CMS.
+
+    Raises ConfigError for a token that cannot be sent.
+    """
+    from dataclasses import replace
+
+    from velobuild.config.load import load
+
+    variable = KINDS[kind].variable
+    known = _known_variables(context, target)
+    if token:
+        known[variable] = token
+    with tempfile.TemporaryDirectory() as scratch:
+        # It holds no secret.
+        file = Path(scratch, "velobuild.toml")
+        file.write_text(text, "utf-8")
+        try:
+            loaded = load(file, directory=Path(scratch), environment=known)
+        except ConfigError as error:
+            if error.code == "VB1202":
+                raise
+            return None
+    loaded = replace(loaded, file=target / "velobuild.toml")
+    if context.flags.offline or (KINDS[kind].needs_token and not loaded.tokens):
+        return None
+    return None if kind == "folder" and not (target / loaded.config.source.path).is_dir() else loaded
+
+
+def _looked_at(context: Context, loaded: Loaded) -> bool:
+    """Show what `velobuild doctor` would show of the CMS. Whether something of it would stop a build."""
+    from velobuild.cli.doctor import cms_findings, looked, rendered
+
+    context.say(f"Asking {loaded.config.source.url or loaded.config.source.path} …")
+    findings = looked("CMS", cms_findings(context, loaded))
+    context.drop_warnings()
+    context.say(rendered(findings, colour=context.colour))
+    return any(finding.exit_code for finding in findings)
+
+
+def _next_steps(context: Context, answers: Answers, token: str, target: Path, shown: str) -> list[str]:
+    kind = KINDS[answers.kind]
+    steps = []
+    if kind.asks_address and not answers.url:
+        steps.append("write your site's address into velobuild.toml: [source] url")
+    if answers.kind == "cometcms" and not answers.workspace:
+        steps.append("write the workspace's name into velobuild.toml: [source] workspace")
+    if kind.needs_token and not token and not _known_variables(context, target).get(kind.variable):
+        steps.append(f"put a read-only key into .env: {kind.variable}={'velo_…' if answers.kind == 'velocms' else '…'}")
+    steps.append(f"velobuild {'' if shown == '.' else f'-C {shown} '}doctor, then build, then serve")
+    return steps
 
 
 def _refuse_existing(target: Path) -> None:
@@ -127,24 +239,21 @@ def _refuse_existing(target: Path) -> None:
         )
 
 
-def _write(target: Path, *, url: str | None, source: str, theme: str) -> list[str]:
-    # JSON's quoting is TOML's for a URL, which has neither control characters nor surrogates.
-    line = f"url = {json.dumps(url)}" if url else '# url = "https://NAME.velocms.org"   # the CMS\'s address'
-    text = TOML.format(source=source, url=line, theme=theme)
-    tomllib.loads(text)
-    files = {"velobuild.toml": text, ".env.example": DOTENV_EXAMPLE, "pages/about.md": ABOUT}
+def _write(target: Path, answers: Answers, text: str, token: str) -> list[str]:
+    files = {"velobuild.toml": text, ".env.example": dotenv_example(answers), "pages/about.md": ABOUT}
+    if answers.kind == "folder" and not (target / answers.path).exists():
+        from velobuild.model.ports import utc_now
+
+        files[f"{answers.path}/posts/hello.md"] = HELLO.format(today=f"{utc_now():%Y-%m-%d}")
     try:
         (target / "pages").mkdir(parents=True, exist_ok=True)
         written = []
         for name, content in files.items():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
             with (target / name).open("x", encoding="utf-8") as file:
                 file.write(content)
             written.append(name)
-        if not os.path.lexists(target / ".env"):
-            # Created with its final mode: there is no moment at which others could open it.
-            descriptor = os.open(target / ".env", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(DOTENV)
+        if _keep_secret(target / ".env", answers, token):
             written.append(".env")
         if _ignore(target / ".gitignore"):
             written.append(".gitignore")
@@ -156,6 +265,32 @@ def _write(target: Path, *, url: str | None, source: str, theme: str) -> list[st
             hint="check the folder's permissions and the free space",
         ) from error
     return sorted(written)
+
+
+def _keep_secret(file: Path, answers: Answers, token: str) -> bool:
+    """Write .env, or add the token to one that lacks it. Whether anything was written."""
+    if not os.path.lexists(file):
+        # Created with its final mode: there is no moment at which others could open it.
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+            out.write(dotenv(answers, token))
+        return True
+    if not token:
+        return False
+    from velobuild.config.secrets import read_dotenv
+
+    variable = KINDS[answers.kind].variable
+    if read_dotenv(file, warn=[]).get(variable) == token:
+        return False
+    if stat.S_IMODE(file.stat().st_mode) & 0o077:
+        # It is about to hold a secret.
+        file.chmod(0o600)
+    text = file.read_text("utf-8")
+    gap = "" if not text or text.endswith("\n") else "\n"
+    with file.open("a", encoding="utf-8") as out:
+        # The last line of a name counts, so that what stood there before stays readable.
+        out.write(f"{gap}{variable}={token}\n")
+    return True
 
 
 def _ignore(file: Path) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from velobuild.config.schema import Config, SourceConfig
+from velobuild.config.source_checks import folder_problems, side_by_side, type_problem
+from velobuild.config.source_schema import BUILT_IN
+from velobuild.config.wrong import Wrong
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
@@ -24,6 +27,8 @@ HOST = re.compile(rf"(?=.{{1,253}}$){LABEL}(?:\.{LABEL})*(?::\d{{1,5}})?")
 CAN_BE_OFF = (("urls", "archive"), ("urls", "year"), ("taxonomies", "tags", "index"))
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 FIELD_PATH = re.compile(rf"{NAME.pattern}(?:\.{NAME.pattern})?")
+COMET_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
+LOCALE = re.compile(r"[A-Za-z0-9]{1,8}(?:[_-][A-Za-z0-9]{1,8}){0,4}", re.ASCII)
 PUBLISHED = re.compile(r"[^\x00-\x1f\x7f\"'\\]{1,100}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Browsers take these out of an address, or read a backslash as a slash: what they then open is not what stands there.
@@ -31,34 +36,38 @@ NEVER_IN_A_LINK = re.compile(r"[\x00-\x1f\x7f\\]")
 CONTACT = re.compile(r"(?:mailto|tel):\S+", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Wrong:
-    """A value that is of the right type and still wrong. `path` is as in TOML."""
-
-    path: tuple[str | int, ...]
-    what: str
-    hint: str | None = None
-    code: str = "VB1101"
-
-
 def normalised(config: Config) -> Config:
     """The same configuration with addresses in the one form that the rest of velobuild expects: no `/` at the end."""
-    url = config.source.url
-    if url is not None:
-        # People copy the address of the API as often as that of the site.
-        below = r"/(?:api(?:/collections)?|_)$" if config.source.type == "pocketbase" else r"/api/v1$"
-        url = re.sub(below, "", url.strip().removesuffix("#").rstrip("/"))
     return replace(
         config,
         site=replace(config.site, base_url=config.site.base_url.strip().rstrip("/")),
-        source=replace(config.source, url=url),
+        source=_with_plain_address(config.source),
+        more_sources=tuple(map(_with_plain_address, config.more_sources)),
     )
+
+
+def _with_plain_address(source: SourceConfig) -> SourceConfig:
+    url = source.url
+    if url is not None and source.type in BUILT_IN:
+        # People copy the address of the API as often as that of the site.
+        below = {
+            "pocketbase": r"/(?:api(?:/collections)?|_)$",
+            "polycms": r"(?:/cms)?/api/v1$",
+            "cometcms": r"/api/v1(?:/workspaces(?:/[^/]*)?)?$",
+        }.get(source.type, r"/api/v1$")
+        url = re.sub(below, "", url.strip().removesuffix("#").rstrip("/"))
+    return replace(source, url=url)
 
 
 def findings(config: Config) -> Iterator[Wrong]:
     """Everything wrong with a `normalised` configuration."""
     yield from _site(config)
-    yield from _source(config)
+    for source in config.sources:
+        own = ("source", source.key) if config.more_sources else ("source",)
+        for wrong in _source(source, config):
+            yield replace(wrong, path=(*own, *wrong.path[1:]))
+    if config.more_sources:
+        yield from side_by_side(config)
     yield from _patterns(config)
     yield from _links(config)
     for host in config.content.embeds:
@@ -84,8 +93,12 @@ def _site(config: Config) -> Iterator[Wrong]:
         )
 
 
-def _source(config: Config) -> Iterator[Wrong]:
-    source = config.source
+def _source(source: SourceConfig, config: Config) -> Iterator[Wrong]:
+    """What is wrong with one source. Paths begin with `source`, whichever block it is."""
+    yield from type_problem(source)
+    if source.type == "folder":
+        yield from folder_problems(source, config.content.pages)
+        return
     if not VARIABLE.fullmatch(source.token_env):
         yield Wrong(
             ("source", "token_env"),
@@ -97,10 +110,13 @@ def _source(config: Config) -> Iterator[Wrong]:
             ("source", "rate_limit"), f"`{source.rate_limit}` is not a rate", "such as `95/min`, `2/s` or `1000/h`"
         )
     yield from _names(source)
+    yield from _comet(source)
     for host in source.media_hosts:
         if not HOST.fullmatch(host):
             yield Wrong(("source", "media_hosts"), f"`{host}` is not a host name", "write it like `cdn.example.org`")
     if source.url is None:
+        if source.type not in BUILT_IN:
+            return
         yield Wrong(
             ("source", "url"),
             "the CMS's address is missing: `url` in [source]",
@@ -121,16 +137,34 @@ def _source(config: Config) -> Iterator[Wrong]:
 def _names(source: SourceConfig) -> Iterator[Wrong]:
     """The names of collections and fields go into requests; what PocketBase allows for them is checked here."""
     for table in ("collections", "fields", "media_fields", "settings_fields"):
-        pattern = FIELD_PATH if table == "fields" else NAME
+        pattern = COMET_NAME if source.type == "cometcms" else FIELD_PATH if table == "fields" else NAME
         for key, name in asdict(getattr(source, table)).items():
             if name and not pattern.fullmatch(name):
-                yield Wrong(
-                    ("source", table, key), f"`{name}` is not a name", "letters, digits and `_`, as in PocketBase"
-                )
+                yield Wrong(("source", table, key), f"`{name}` is not a name", "letters, digits and `_`, as in the CMS")
     if not PUBLISHED.fullmatch(source.published):
         yield Wrong(
             ("source", "published"), f"`{source.published}` is not a status", "one value, such as `published` or `true`"
         )
+
+
+def _comet(source: SourceConfig) -> Iterator[Wrong]:
+    """What CometCMS needs: a workspace, since nothing is readable outside of one."""
+    if source.type != "cometcms":
+        return
+    if not source.workspace:
+        yield Wrong(
+            ("source", "workspace"),
+            "the workspace is missing: `workspace` in [source]",
+            'CometCMS shows nothing outside of one; its name stands in the admin\'s address: `workspace = "main"`',
+            code="VB1105",
+        )
+    elif not COMET_NAME.fullmatch(source.workspace):
+        yield Wrong(("source", "workspace"), f"`{source.workspace}` is no workspace", "letters, digits, `-` and `_`")
+    for locale in source.locales:
+        if not LOCALE.fullmatch(locale):
+            yield Wrong(("source", "locales"), f"`{locale}` is no locale", "such as `en`, `de` or `pt-BR`")
+    if len(set(source.locales)) < len(source.locales):
+        yield Wrong(("source", "locales"), "a locale stands here twice", "name each once")
 
 
 def _patterns(config: Config) -> Iterator[Wrong]:

@@ -6,14 +6,16 @@ import ast
 import inspect
 from functools import cache
 
-from velobuild.config import schema
+from velobuild.config import listen_schema, schema, source_schema
+
+MODULES = (schema, source_schema, listen_schema)
 
 
 @cache
 def descriptions() -> dict[str, dict[str, str]]:
     """Class name → field name → the docstring under the field, on one line."""
     found: dict[str, dict[str, str]] = {}
-    for node in ast.parse(inspect.getsource(schema)).body:
+    for node in (node for module in MODULES for node in ast.parse(inspect.getsource(module)).body):
         if isinstance(node, ast.ClassDef):
             found[node.name] = {}
             for field, below in zip(node.body, node.body[1:], strict=False):

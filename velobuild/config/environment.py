@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+FILE_NAME = "velobuild.toml"
+
 # Variables that set a key of velobuild.toml, above the file.
 KEYS: Mapping[str, str] = MappingProxyType(
     {

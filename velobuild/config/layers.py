@@ -6,7 +6,7 @@ Layers are merged as TOML tables, before anything is validated, and each value k
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,12 +22,35 @@ class Origin:
     in_file: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One `[[source]]` table: `index` is its place among them, from 0."""
+
+    name: str
+    index: int
+    table: Mapping[str, Any]
+
+
 @dataclass(slots=True)
 class Layers:
     """The merged document and, for every value in it, its origin."""
 
     document: dict[str, Any] = field(default_factory=dict)
     origins: dict[Path, Origin] = field(default_factory=dict)
+    blocks: tuple[str, ...] = ()
+    """The names of the `[[source]]` blocks, in their order; the document then holds them by their names."""
+
+    def add_blocks(self, blocks: Sequence[Block], *, label: str, in_file: Path) -> None:
+        """Lay `[[source]]` blocks over what is here. Like every list they replace what was there before."""
+        self.document["source"] = {}
+        self._forget(("source",))
+        self.blocks = tuple(block.name for block in blocks)
+        for block in blocks:
+            inner: dict[str, Any] = {}
+            self.document["source"][block.name] = inner
+            place = (*in_file, "source", block.index)
+            self.origins["source", block.name] = Origin(label, place)
+            self._merge(inner, block.table, ("source", block.name), label, place)
 
     def add_table(self, table: Mapping[str, Any], *, label: str, in_file: Path) -> None:
         """Lay a table that stands at `in_file` in velobuild.toml over what is here. Lists are replaced whole."""

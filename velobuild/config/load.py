@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
-import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-from velobuild.config import checks, shape
-from velobuild.config.environment import DEFAULTS, KEYS
-from velobuild.config.layers import Layers
-from velobuild.config.positions import Place, positions
-from velobuild.config.report import Finding, Source, config_error, excerpt
-from velobuild.config.schema import Config, Loaded
-from velobuild.config.secrets import read_dotenv, read_tokens, secrets_in
-from velobuild.config.validate import unknown_keys, validated
-from velobuild.errors import ConfigError, Diagnostic, Severity
-
-FILE_NAME = "velobuild.toml"
+from velobuild.config.cache import Asked, ConfigCache
+from velobuild.config.environment import DEFAULTS, FILE_NAME, KEYS
+from velobuild.config.schema import Loaded, SourceConfig
+from velobuild.config.secrets import read_dotenv, read_tokens
+from velobuild.config.source_schema import BUILT_IN
+from velobuild.errors import ConfigError, Diagnostic
 
 
 def load(
@@ -32,58 +23,65 @@ def load(
     labels: Mapping[str, str] | None = None,
     env_name: str | None = None,
     needs_cms: bool = True,
+    cache: ConfigCache | None = None,
 ) -> Loaded:
     """Settle a site's configuration.
 
     `file` is taken as it is, else velobuild.toml is looked for in `directory` and above it. `overrides` maps dotted
     keys to text, as `--set` gives them; `labels` names the flag that gave one, if it was another. Missing tokens are
     no error here: see `Loaded.require_tokens`. Without `needs_cms` a missing address of the CMS is none either.
+    `cache` may know the answer already, and is offered what it may keep.
 
     Raises: ConfigError with every finding, in the order of the file.
     """
     path = _find(file, directory)
     name = _shown(path, directory)
-    text = _read(path, name)
-    raw = _parse(text, name)
-    environments = raw.pop("env", {})
+    content = _read(path, name)
     warnings: list[Diagnostic] = []
     dotenv = read_dotenv(path.parent / ".env", warn=warnings)
-
-    layers = Layers()
-    layers.add_table(raw, label=name, in_file=())
-    source = Source(name, text, positions(text), layers)
-    findings = list(_secret_findings({**raw, "env": environments}, overrides or {}))
-    findings += _environment_findings(environments, env_name)
-    if env_name is not None and isinstance(environments, dict) and isinstance(environments.get(env_name), dict):
-        layers.add_table(environments[env_name], label=f"[env.{env_name}] in {name}", in_file=("env", env_name))
-    _add_variables(layers, environment, dotenv)
-    for key, value in (overrides or {}).items():
-        layers.add_text(key, value, label=(labels or {}).get(key, f"--set {key}"))
-
-    document, unknown = unknown_keys(layers.document)
-    findings += unknown
-    config, wrong = validated(document)
-    findings += wrong
-    if config is not None:
-        config = checks.normalised(config)
-        findings += [Finding(w.path, w.code, w.what, hint=w.hint, about_value=True) for w in checks.findings(config)]
-    if not needs_cms:
-        findings = [f for f in findings if (f.code, f.path) != ("VB1105", ("source", "url"))]
-    if findings or config is None:
-        diagnostics = [source.diagnostic(finding) for finding in findings]
-        secret = {found.where for found in diagnostics if found.code == "VB1203"}
-        # A token under an unknown key is one mistake, not two.
-        raise config_error(d for d in diagnostics if d.code == "VB1203" or d.where not in secret)
-
-    tokens = read_tokens(
-        config.source.token_env,
-        config.source.token_file,
-        root=path.parent,
-        environment=environment,
-        dotenv=dotenv,
-        warn=warnings,
+    asked = Asked(
+        content,
+        name,
+        tuple(_variables(environment, dotenv)),
+        tuple((key, text, (labels or {}).get(key, f"--set {key}")) for key, text in (overrides or {}).items()),
+        env_name,
     )
-    return Loaded(config=config, file=path, tokens=tokens, origins=_origins(layers, config), warnings=tuple(warnings))
+    settled = cache.settled(path, asked) if cache is not None else None
+    if settled is None:
+        from velobuild.config.settle import settle  # pydantic and all that validates take 0.1 s to load.
+
+        settled, complete = settle(asked, needs_cms=needs_cms)
+        if cache is not None and complete:
+            cache.offer(path, asked, settled)
+    config = settled.config
+
+    takers = [one for one in config.sources if one.type != "folder"]
+    by_source = {
+        one.key: read_tokens(
+            one.token_env if _may_take_token(one) else None,
+            one.token_file,
+            root=path.parent,
+            environment=environment,
+            dotenv=dotenv,
+            warn=warnings,
+            fallback=len(takers) == 1 and one.type in BUILT_IN,
+        )
+        for one in takers
+    }
+    every = {token.reveal(): token for tokens in reversed(by_source.values()) for token in reversed(tokens)}
+    return Loaded(
+        config=config,
+        file=path,
+        tokens=tuple(reversed(every.values())),
+        origins=settled.origins,
+        warnings=tuple(warnings),
+        tokens_by_source=by_source if config.more_sources else {},
+    )
+
+
+def _may_take_token(source: SourceConfig) -> bool:
+    """Whether the variable is meant for the source: a package that adds one is given what its owner names, no more."""
+    return source.type in BUILT_IN or source.token_env != SourceConfig().token_env
 
 
 def _find(file: Path | None, directory: Path) -> Path:
@@ -128,86 +126,10 @@ def _read(path: Path, name: str) -> str:
         ) from error
 
 
-def _parse(text: str, name: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        message = re.sub(r"\s*\(at .*\)$", "", str(error))
-        if match := re.search(r"\(at line (\d+), column (\d+)\)$", str(error)):
-            place = Place(int(match[1]), int(match[2]), 1)
-        else:  # "at end of document"
-            lines = text.splitlines() or [""]
-            place = Place(len(lines), len(lines[-1]) + 1, 1)
-        # tomllib quotes what it found, which may be the beginning of a token that someone forgot to quote.
-        raise ConfigError(
-            f"this is not valid TOML: {message[:1].lower()}{message[1:]}",
-            code="VB1002",
-            where=f"{name}:{place.line}:{place.column}",
-            excerpt=excerpt(text, place),
-            hint="texts stand in quotation marks, sections in [brackets]; every name at most once",
-        ) from error
-
-
-def _secret_findings(raw: Mapping[str, Any], overrides: Mapping[str, str]) -> Iterable[Finding]:
-    hint = "put it into .env beside velobuild.toml (mode 0600); if the file was shared, revoke the key in the CMS"
-    for path, what in secrets_in(raw):
-        yield Finding(path, "VB1203", f"{what} is a secret, and secrets do not belong into {FILE_NAME}", hint=hint)
-    for key, value in overrides.items():
-        nested: dict[str, Any] = {}
-        inner = nested
-        *tables, last = key.split(".")
-        for table in tables:
-            inner = inner.setdefault(table, {})
-        inner[last] = value
-        for path, what in secrets_in(nested):
-            yield Finding(
-                path,
-                "VB1203",
-                f"{what} is a secret, and every user of this machine can read a command's flags",
-                hint="put it into .env beside velobuild.toml (mode 0600), or into the environment",
-            )
-
-
-def _environment_findings(environments: Any, env_name: str | None) -> Iterable[Finding]:
-    """Problems of `[env.NAME]` sections; those that are not chosen now are checked for unknown keys alone."""
-    if not isinstance(environments, dict):
-        yield Finding(("env",), "VB1101", "`env` is a table of tables", hint="such as [env.production.site]")
-        return
-    for name, table in environments.items():
-        if not isinstance(table, dict):
-            yield Finding(("env", name), "VB1101", f"`env.{name}` is a table", hint=f"such as [env.{name}.site]")
-        elif name != env_name:
-            for finding in unknown_keys(table)[1]:
-                yield replace(finding, path=("env", name, *finding.path))
-    if env_name is not None and env_name not in environments:
-        names = ", ".join(f"`{name}`" for name in sorted(environments)) or "none"
-        raise config_error(
-            [
-                Diagnostic(
-                    "VB1101",
-                    f"there is no [env.{env_name}] in {FILE_NAME}",
-                    "-e/--env",
-                    f"environments in the file: {names}",
-                    Severity.ERROR,
-                )
-            ]
-        )
-
-
-def _add_variables(layers: Layers, environment: Mapping[str, str], dotenv: Mapping[str, str]) -> None:
-    for variables, only_if_unset in ((DEFAULTS, True), (KEYS, False)):
-        for variable, key in variables.items():
-            value = environment.get(variable) or dotenv.get(variable)
-            if value and not (only_if_unset and layers.has(key)):
-                label = f"environment variable {variable}" if environment.get(variable) else f"{variable} in .env"
-                layers.add_text(key, value, label=label)
-
-
-def _origins(layers: Layers, config: Config) -> dict[str, str]:
-    """Dotted key → what set it, for every key that has a value; keys of lists stand for the whole list."""
-    origins: dict[str, str] = {}
-    for key in shape.dotted_keys():
-        dotted = key.partition("[]")[0]
-        origin = layers.origin(tuple(dotted.split(".")))
-        origins[dotted] = origin.label if origin is not None else "default"
-    return dict(sorted(origins.items()))
+def _variables(environment: Mapping[str, str], dotenv: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """The variables that set a key, the weaker ones first: name, value, and where it stands."""
+    for variable in (*DEFAULTS, *KEYS):
+        if environment.get(variable):
+            yield variable, environment[variable], f"environment variable {variable}"
+        elif dotenv.get(variable):
+            yield variable, dotenv[variable], f"{variable} in .env"

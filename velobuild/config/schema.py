@@ -7,13 +7,46 @@ The docstring under a field is what an editor shows of it, through the JSON sche
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
 
+from velobuild.config.listen_schema import ListenConfig
+from velobuild.config.source_schema import (
+    CollectionsConfig,
+    FieldsConfig,
+    MediaFieldsConfig,
+    SettingsFieldsConfig,
+    SourceConfig,
+)
 from velobuild.errors import ConfigError, Diagnostic
+
+__all__ = [
+    "BuildConfig",
+    "CollectionsConfig",
+    "Config",
+    "ContentConfig",
+    "FeedsConfig",
+    "FieldsConfig",
+    "LimitsConfig",
+    "ListenConfig",
+    "Loaded",
+    "MarkdownConfig",
+    "MediaFieldsConfig",
+    "MenuItem",
+    "PaginationConfig",
+    "RedirectConfig",
+    "Secret",
+    "SeoConfig",
+    "SettingsFieldsConfig",
+    "SiteConfig",
+    "SourceConfig",
+    "TaxonomyConfig",
+    "ThemeConfig",
+    "UrlsConfig",
+]
 
 PositiveInt = Annotated[int, Gt(0)]
 
@@ -54,119 +87,11 @@ class SiteConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CollectionsConfig:
-    """PocketBase: the names of the collections. Empty, there is none."""
-
-    posts: Annotated[str, MinLen(1)] = "posts"
-    """The collection of the posts."""
-    media: str = "media"
-    """The collection of pictures and other files."""
-    settings: str = "site_settings"
-    """The collection whose one record holds the site's settings."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FieldsConfig:
-    """PocketBase: which field of a post's record is what. Empty, there is none; `tag_refs.name` goes by a relation."""
-
-    title: Annotated[str, MinLen(1)] = "title"
-    """The title."""
-    slug: Annotated[str, MinLen(1)] = "slug"
-    """The post's part of its address; `id` if the records have no better one."""
-    body: Annotated[str, MinLen(1)] = "content_html"
-    """The text, as HTML."""
-    status: str = "status"
-    """What `source.published` is compared with; empty, every record that the token sees is published."""
-    published_at: str = "published_at"
-    """The date of the post."""
-    updated: str = "updated"
-    """When the record was changed last, kept by PocketBase; without it every build reads all posts."""
-    excerpt: str = "excerpt"
-    """A short text for lists and feeds."""
-    tags: str = "tags"
-    """The tags: JSON, a text with commas, or a relation."""
-    cover: str = "cover"
-    """The picture of the post: a file, a relation to a media record, or an address."""
-    author: str = "author"
-    """Who wrote it: a text, or a relation."""
-    seo_title: str = "seo_title"
-    """The title for search engines."""
-    seo_description: str = "seo_description"
-    """The description for search engines."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MediaFieldsConfig:
-    """PocketBase: which field of a media record is what."""
-
-    file: str = "file"
-    """The stored file."""
-    url: str = "url"
-    """An address of the file; where it has a value, it goes before the stored file."""
-    filename: str = "filename"
-    """The name under which it was uploaded."""
-    mime_type: str = "mime_type"
-    """Its kind."""
-    size: str = "size"
-    """Its size in bytes."""
-    width: str = "width"
-    """Its width in pixels."""
-    height: str = "height"
-    """Its height in pixels."""
-    alt: str = "alt"
-    """What a picture shows, in words."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingsFieldsConfig:
-    """PocketBase: which field of the settings record is what."""
-
-    title: str = "site_name"
-    """The site's name."""
-    description: str = "site_description"
-    """One sentence about the site."""
-    logo: str = "site_logo"
-    """A file, or an address."""
-    favicon: str = "site_favicon"
-    """A file, or an address."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceConfig:
-    """Where the posts come from."""
-
-    type: Literal["velocms", "pocketbase"] = "velocms"
-    """The kind of CMS."""
-    url: str | None = None
-    """The CMS's address; falls back to the environment variable VELOCMS_SITE_URL."""
-    token_env: str = "VELOCMS_API_KEY"  # noqa: S105 - the name of a variable
-    """The environment variable that holds the token; `NAME_2` may hold another, tried when the first is refused."""
-    token_file: str | None = None
-    """A file of mode 0600 that holds the token, one a line."""
-    rate_limit: str | None = None
-    """Calls per time, such as `95/min`; overrides what the CMS's headers say."""
-    members_only: Literal["skip", "include"] = "skip"
-    """Whether posts that the CMS keeps for members are published."""
-    exclude_tags: tuple[str, ...] = ()
-    """Tags that stay inside the CMS: neither shown nor given a page."""
-    comments: bool = False
-    """Fetch approved comments (needs the scope comments:read and costs a call per 100 comments)."""
-    media_hosts: tuple[str, ...] = ()
-    """Further hosts from which media may be downloaded."""
-    external_media: Literal["keep", "drop"] = "keep"
-    """What happens to pictures on hosts that are not allowed: they stay links, or are left out."""
-    published: Annotated[str, MinLen(1)] = "published"
-    """PocketBase: the status of a published post; `true` for a field that is true or false."""
-    collections: CollectionsConfig = field(default_factory=CollectionsConfig)
-    fields: FieldsConfig = field(default_factory=FieldsConfig)
-    media_fields: MediaFieldsConfig = field(default_factory=MediaFieldsConfig)
-    settings_fields: SettingsFieldsConfig = field(default_factory=SettingsFieldsConfig)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MarkdownConfig:
     """How Markdown is read."""
 
+    engine: Literal["python-markdown", "pyromark"] = "python-markdown"
+    """What reads it: all extensions, or a hundred times the speed (the extra `fast`)."""
     smart_quotes: bool = True
     """Straight quotes, dashes and dots become typographic ones."""
 
@@ -332,6 +257,7 @@ class Config:
 
     site: SiteConfig = field(default_factory=SiteConfig)
     source: SourceConfig = field(default_factory=SourceConfig)
+    more_sources: tuple[SourceConfig, ...] = field(default=(), metadata={"key": None})
     content: ContentConfig = field(default_factory=ContentConfig)
     urls: UrlsConfig = field(default_factory=UrlsConfig)
     redirects: tuple[RedirectConfig, ...] = ()
@@ -343,25 +269,62 @@ class Config:
     seo: SeoConfig = field(default_factory=SeoConfig)
     build: BuildConfig = field(default_factory=BuildConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    listen: ListenConfig = field(default_factory=ListenConfig)
+
+    @property
+    def sources(self) -> tuple[SourceConfig, ...]:
+        """All sources, in the order of the file: `source` is the first."""
+        return (self.source, *self.more_sources)
+
+    @property
+    def main_source(self) -> SourceConfig:
+        """The source whose entries carry no name, else the first."""
+        return next((source for source in self.sources if source.name is None), self.source)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A configuration with the place it came from. `origins` maps a dotted key to what set it."""
+    """A configuration with the place it came from. `origins` maps a dotted key to what set it.
+
+    `tokens` are those of all sources; `tokens_by_source` tells whose they are where there are several.
+    """
 
     config: Config
     file: Path
     tokens: tuple[Secret, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()
+    tokens_by_source: Mapping[str, tuple[Secret, ...]] = field(default_factory=dict)
+    drafts: bool = False
+    """A preview that shows drafts and posts of the future: its state and its output lie apart from the live ones."""
+
+    def each_source(self) -> tuple[Loaded, ...]:
+        """For every source the configuration as if there were no other: what opens it sees no other's token."""
+        if not self.config.more_sources:
+            return (self,)
+        return tuple(
+            replace(
+                self,
+                config=replace(self.config, source=source, more_sources=()),
+                tokens=self.tokens_by_source.get(source.key, ()),
+                tokens_by_source={},
+            )
+            for source in self.config.sources
+        )
 
     def require_tokens(self) -> tuple[Secret, ...]:
-        """The tokens, at least one. Raises ConfigError VB1201: only what talks to the CMS needs one."""
-        if not self.tokens:
+        """The tokens, at least one unless the CMS answers without. Raises ConfigError VB1201.
+
+        Only what talks to the CMS needs one.
+        """
+        for single in self.each_source() if self.config.more_sources else ():
+            single.require_tokens()
+        if not self.tokens and not self.config.more_sources and self.config.source.needs_token:
             name = self.config.source.token_env
             wanted = {
                 "velocms": "a read-only key in the CMS (posts:read, media:read, site-settings:read)",
                 "pocketbase": "a token of a user who may read and not write (docs/pocketbase.md)",
+                "polycms": "a token, or in the older generation a key (docs/polycms.md)",
             }[self.config.source.type]
             raise ConfigError(
                 "no token was found",
@@ -379,8 +342,10 @@ class Loaded:
     @property
     def state(self) -> Path:
         """What velobuild keeps for itself: database, cache, releases. Never served."""
-        return self.root / ".velobuild"
+        own = self.root / ".velobuild"
+        return own / "drafts" / "state" if self.drafts else own
 
     @property
     def out(self) -> Path:
-        return self.root / self.config.build.out
+        # Beside its state, never below it: who copies the output must not copy the database.
+        return self.state.parent / "public" if self.drafts else self.root / self.config.build.out

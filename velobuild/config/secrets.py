@@ -17,8 +17,8 @@ from velobuild.errors import ConfigError, Diagnostic
 
 FALLBACK_NAME = "VELOBUILD_TOKEN"
 
-# A key of the CMS, or a JSON web token such as PocketBase's.
-LOOKS_SECRET = re.compile(r"velo_[0-9A-Za-z]{16,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*")
+# A key of VeloCMS or CometCMS, or a JSON web token such as PocketBase's.
+LOOKS_SECRET = re.compile(r"velo_[0-9A-Za-z]{16,}|ctcms_[0-9A-Za-z_]{16,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*")
 SECRET_KEY = re.compile(r"(?:^|_)(?:token|secret|password|passwd|api_?key|authorization|bearer)$|^key$", re.IGNORECASE)
 SECRET_ASSIGNMENT = re.compile(
     r"(?P<key>(?:[\w.-]*[_.-])?(?:token|secret|password|passwd|api_?key|authorization|bearer)[\"']?\s*[=:]\s*)(?P<value>\S.*)",
@@ -50,7 +50,7 @@ def secrets_in(table: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[t
     if isinstance(table, Mapping):
         for key, value in table.items():
             # A theme's options are the theme's: `site_key = "…"` of a search box is public by design.
-            named = SECRET_KEY.search(str(key)) and "options" not in path
+            named = SECRET_KEY.search(str(key)) and not {"theme", "options"} <= set(path)
             if named and isinstance(value, str):
                 yield (*path, key), f"`{key}`"
             else:
@@ -67,7 +67,7 @@ def secrets_in(table: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[t
 
 def read_dotenv(file: Path, *, warn: list[Diagnostic]) -> dict[str, str]:
     """The `NAME=value` lines of a `.env` file; {} if there is none. A file that others can read is a warning."""
-    text = _read_private(file, warn=warn, missing_ok=True)
+    text = read_private(file, warn=warn, missing_ok=True)
     values: dict[str, str] = {}
     for line in (text or "").splitlines():
         match = None if line.lstrip().startswith("#") else DOTENV_LINE.fullmatch(line)
@@ -77,24 +77,28 @@ def read_dotenv(file: Path, *, warn: list[Diagnostic]) -> dict[str, str]:
 
 
 def read_tokens(
-    token_env: str,
+    token_env: str | None,
     token_file: str | None,
     *,
     root: Path,
     environment: Mapping[str, str],
     dotenv: Mapping[str, str],
     warn: list[Diagnostic],
+    fallback: bool = True,
 ) -> tuple[Secret, ...]:
-    """All tokens, the first to be tried first, each once. Raises ConfigError VB1202 for one that cannot be sent."""
+    """All tokens, the first to be tried first, each once. Raises ConfigError VB1202 for one that cannot be sent.
+
+    Without `fallback` the variable that names no source, VELOBUILD_TOKEN, does not count.
+    """
     found: list[Secret] = []
-    for name in (token_env, f"{token_env}_2", FALLBACK_NAME):
+    for name in (*((token_env, f"{token_env}_2") if token_env else ()), *([FALLBACK_NAME] if fallback else ())):
         if environment.get(name):
             found.append(Secret(environment[name], f"environment variable {name}"))
         elif dotenv.get(name):
             found.append(Secret(dotenv[name], f"{name} in .env"))
     if token_file:
         path = root / Path(token_file).expanduser()
-        text = _read_private(path, warn=warn, missing_ok=False) or ""
+        text = read_private(path, warn=warn, missing_ok=False) or ""
         found += [Secret(line.strip(), f"file {token_file}") for line in text.splitlines() if line.strip()]
     unique: dict[str, Secret] = {}
     for secret in found:
@@ -122,7 +126,11 @@ def _unquoted(value: str) -> str:
     return re.sub(r"\s+#.*", "", value)
 
 
-def _read_private(file: Path, *, warn: list[Diagnostic], missing_ok: bool) -> str | None:
+def read_private(file: Path, *, warn: list[Diagnostic], missing_ok: bool) -> str | None:
+    """A file of secrets; None if there is none. One that others can read is a warning.
+
+    Raises ConfigError VB1201 if it cannot be read, or is missing and must not be.
+    """
     try:
         mode = file.stat().st_mode
         text = file.read_text("utf-8-sig")

@@ -81,14 +81,15 @@ def find(path: tuple[str, ...]) -> Shape | None:
             here = here.keys[key][1]
         elif isinstance(here, NamedTables) and key in here.names:
             here = here.item
-        elif not isinstance(here, Anything):
+        elif not isinstance(here, Anything) and path[:2] != ("source", key):  # [[source]] blocks go by their names.
             return None
     return here
 
 
 def table_of(cls: type[Any]) -> Table:
     hints = get_type_hints(cls, include_extras=True)
-    return Table({str(f.metadata.get("key", f.name)): (f.name, _shape(hints[f.name])) for f in fields(cls)})
+    written = ((f.metadata.get("key", f.name), f.name) for f in fields(cls))
+    return Table({key: (name, _shape(hints[name])) for key, name in written if key is not None})
 
 
 def _shape(hint: Any) -> Shape:

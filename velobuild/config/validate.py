@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from velobuild.config import shape
+from velobuild.config.blocks import stray_key
 from velobuild.config.positions import Path
 from velobuild.config.report import Finding
 from velobuild.config.schema import Config, TaxonomyConfig
@@ -51,17 +52,39 @@ def _finish_definition(name: str, definition: dict[str, Any]) -> None:
             properties[field].pop("title", None)
             properties[field]["description"] = text
     written = {f: key for key, (f, _) in shape.table_of(getattr(classes, name)).keys.items()}
-    definition["properties"] = {written[field]: value for field, value in properties.items()}
+    definition["properties"] = {written[field]: value for field, value in properties.items() if field in written}
+    if name == "Config":
+        one = definition["properties"]["source"]
+        definition["properties"]["source"] = {
+            "description": "Where the posts come from: one table, or several [[source]] blocks.",
+            "anyOf": [one, {"type": "array", "items": one, "minItems": 1}],
+        }
     if "required" in definition:
         definition["required"] = [written[field] for field in definition["required"]]
 
 
-def unknown_keys(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
-    """The document with fields' names instead of TOML's and without unknown keys, and a finding for each of those."""
+def unknown_keys(document: Mapping[str, Any], blocks: Sequence[str] = ()) -> tuple[dict[str, Any], list[Finding]]:
+    """The document with fields' names instead of TOML's and without unknown keys, and a finding for each of those.
+
+    `blocks` are the names by which `source` holds the `[[source]]` blocks; none if it is a plain `[source]`.
+    """
     findings: list[Finding] = []
-    known = _walk(document, shape.root(), (), findings)
+    sources = document.get("source")
+    if not blocks or not isinstance(sources, Mapping):
+        known = _walk(document, shape.root(), (), findings)
+        assert isinstance(known, dict)
+        return known, findings
+    known = _walk({key: value for key, value in document.items() if key != "source"}, shape.root(), (), findings)
     assert isinstance(known, dict)
-    return known, findings
+    source_shape = shape.root().keys["source"][1]
+    found = {}
+    for name, table in sources.items():
+        if name in blocks:
+            found[name] = _walk(table, source_shape, ("source", name), findings)
+        else:
+            findings.append(stray_key(name, blocks))
+    first, *others = [found[name] for name in blocks if name in found] or [{}]
+    return {**known, "source": first, "more_sources": others}, findings
 
 
 def _walk(value: Any, at: shape.Shape, path: Path, findings: list[Finding]) -> Any:
@@ -100,27 +123,47 @@ def _unknown(key: str, path: Path, candidates: list[str]) -> Finding:
     return Finding((*path, key), "VB1104", f"unknown {kind} `{redact(key)}`{where}", note=note, hint=hint)
 
 
-def validated(document: Mapping[str, Any]) -> tuple[Config | None, list[Finding]]:
-    """The configuration, or everything that its types and limits refuse. `document` is what `unknown_keys` gives."""
-    theme = document.get("theme")
-    options = theme.get("options") if isinstance(theme, Mapping) else None
-    if isinstance(theme, Mapping) and isinstance(options, Mapping):
-        # Kept apart: JSON would make texts of the dates in it.
-        document = {**document, "theme": {key: value for key, value in theme.items() if key != "options"}}
+def validated(document: Mapping[str, Any], blocks: Sequence[str] = ()) -> tuple[Config | None, list[Finding]]:
+    """The configuration, or everything that its types and limits refuse.
+
+    `document` is what `unknown_keys` gives for the same `blocks`.
+    """
+    # Options are kept apart: JSON would make texts of the dates in them.
+    theme, options = _without_options(document.get("theme"))
+    source, source_options = _without_options(document.get("source"))
+    more = document.get("more_sources") or []
+    apart = {key: value for key, value in (("theme", theme), ("source", source)) if value is not None}
+    others = [_without_options(one) for one in more]
+    document = {**document, **apart, **({"more_sources": [one for one, _ in others]} if more else {})}
     try:
         # Through JSON, since there pydantic's strict mode takes lists for tuples, and tables for dataclasses.
         config = _adapter().validate_json(json.dumps(document, default=str), strict=True)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=True)
-        return None, [_finding(detail) for detail in details if detail["loc"][-1:] != ("[key]",)]
+        return None, [_finding(detail, blocks) for detail in details if detail["loc"][-1:] != ("[key]",)]
     config = replace(config, taxonomies={"tags": TaxonomyConfig(), **config.taxonomies})
-    if isinstance(options, Mapping):
-        config = replace(config, theme=replace(config.theme, options=dict(options)))
+    config = replace(
+        config,
+        theme=replace(config.theme, options=options or {}),
+        source=replace(config.source, options=source_options or {}),
+        more_sources=tuple(
+            replace(one, options=its_options or {})
+            for one, (_, its_options) in zip(config.more_sources, others, strict=True)
+        ),
+    )
     return config, []
 
 
-def _finding(detail: ErrorDetails) -> Finding:
-    path = _toml_path(detail["loc"])
+def _without_options(table: Any) -> tuple[Any, dict[str, Any] | None]:
+    """A table without `options`, and those; what is of another type stays for the types' check to refuse."""
+    options = table.get("options") if isinstance(table, Mapping) else None
+    if not isinstance(options, Mapping):
+        return table, None
+    return {key: value for key, value in table.items() if key != "options"}, dict(options)
+
+
+def _finding(detail: ErrorDetails, blocks: Sequence[str]) -> Finding:
+    path = _toml_path(detail["loc"], blocks)
     section = ".".join(str(part) for part in path[:-1] if isinstance(part, str))
     named = f"`{path[-1]}` in [{section}]" if section and isinstance(path[-1], str) else _spelled(path)
     if detail["type"] == "missing":
@@ -174,10 +217,14 @@ def _spelled(path: Path) -> str:
     return "`" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".") + "`"
 
 
-def _toml_path(loc: tuple[int | str, ...]) -> Path:
+def _toml_path(loc: tuple[int | str, ...], blocks: Sequence[str]) -> Path:
     """pydantic speaks of fields; the reader of a message knows the keys of the file."""
     path: list[int | str] = []
     at: shape.Shape | None = shape.root()
+    if blocks and loc[0] in ("source", "more_sources"):
+        number = 0 if loc[0] == "source" else int(loc[1]) + 1
+        path, at = ["source", blocks[number]], shape.root().keys["source"][1]
+        loc = loc[1:] if loc[0] == "source" else loc[2:]
     for part in loc:
         if isinstance(at, shape.Table) and isinstance(part, str):
             key = next((key for key, (name, _) in at.keys.items() if name == part), part)

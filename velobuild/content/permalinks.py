@@ -11,7 +11,7 @@ import re
 import sqlite3
 import unicodedata
 from collections.abc import Collection as Sized
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from hashlib import blake2b
@@ -24,7 +24,15 @@ from velobuild.content.database import transaction
 from velobuild.content.dirty import mark
 from velobuild.content.places import SITE, Places, Reserved, collision_key, file_of
 from velobuild.errors import Diagnostic
-from velobuild.model.entries import DEVICE_NAMES, SLUG_BYTES_MAX, Collection, cut_bytes, is_word_char, slugify
+from velobuild.model.entries import (
+    DEVICE_NAMES,
+    SLUG_BYTES_MAX,
+    Collection,
+    cut_bytes,
+    is_word_char,
+    slugify,
+    source_of,
+)
 
 SLUG_SIGNS = frozenset("-_.~+")
 # Nearly every slug; there is nothing in it to look at.
@@ -118,14 +126,28 @@ def _other_names(name: str, id: str) -> Iterator[str]:
 
 
 def settle(
-    posts: Iterable[tuple[str, str, str, str]], *, urls: UrlsConfig, zone: tzinfo, reserved: Reserved
+    posts: Iterable[tuple[str, str, str, str]],
+    *,
+    urls: UrlsConfig,
+    zone: tzinfo,
+    reserved: Reserved,
+    sources: Sequence[str] = (),
 ) -> tuple[list[Permalink], list[Diagnostic]]:
-    """One address a post, from (id, slug, title, sort_at) in any order: the earliest comes first."""
+    """One address a post, from (id, slug, title, sort_at) in any order: the earliest comes first.
+
+    Of several `sources`, named in the order of the configuration, the posts of the first come first.
+    """
     taken = reserved.places()
     places: list[Permalink] = []
     findings: list[Diagnostic] = []
     by_slug = "{slug}" in urls.post
-    for id, slug, title, sort_at in sorted(posts, key=lambda post: (post[3], post[0])):
+    rank = {name: number for number, name in enumerate(sources)}
+    unnamed = rank.get("", 0)
+
+    def precedence(post: tuple[str, str, str, str]) -> tuple[int, str, str]:
+        return rank.get(source_of(post[0]), unnamed), post[3], post[0]
+
+    for id, slug, title, sort_at in sorted(posts, key=precedence):
         where = f"post “{title}” (id {id})"
         try:
             usable = _usable(slug)
@@ -200,13 +222,14 @@ def assign(
     reserved: Reserved,
     without: Sized[str] = frozenset(),
     exclude_tags: frozenset[str] = frozenset(),
+    sources: Sequence[str] = (),
 ) -> list[Diagnostic]:
     """Settle every public post's address, remember the addresses that were left, and count anew what is public.
 
     Posts in `without` get no address. Tags in `exclude_tags` (keys) are no terms of the site.
     """
     posts = [row for row in connection.execute(PUBLIC, (timestamp(as_of),)) if row[0] not in without]
-    places, findings = settle(posts, urls=urls, zone=zone, reserved=reserved)
+    places, findings = settle(posts, urls=urls, zone=zone, reserved=reserved, sources=sources)
     before = {id: (path, slug, bool(moved)) for id, path, slug, moved in connection.execute(CURRENT)}
     after = {one.post_id: (one.path, one.slug, one.moved) for one in places}
     with transaction(connection):

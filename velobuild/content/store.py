@@ -20,6 +20,8 @@ from velobuild.model.keys import fingerprint
 STAGE = "INSERT OR REPLACE INTO staged (collection, id, version, value) VALUES (?, ?, ?, ?)"
 FORGET_STAGED = "DELETE FROM staged WHERE collection = ? AND id = ?"
 COMMITTED = "SELECT id, version, fingerprint FROM entry WHERE collection = ? ORDER BY id"
+FINGERPRINT = "SELECT fingerprint FROM entry WHERE collection = ? AND id = ?"
+UPDATE_VERSION = "UPDATE entry SET version = ? WHERE collection = ? AND id = ?"
 PUT_ENTRY = "INSERT OR REPLACE INTO entry (collection, id, version, fingerprint, value) VALUES (?, ?, ?, ?, ?)"
 # Not INSERT OR REPLACE, which would give the post another number.
 PUT_POST = (
@@ -137,7 +139,7 @@ class Store:
                 if delta.complete:
                     changes += self._apply_complete(delta)
                 else:
-                    changes += [self._delete(delta.collection, id) for id in delta.deletes if self._exists(delta, id)]
+                    changes += self._apply_named(delta)
                 if delta.cursor is not None:
                     self._remember("cursor", delta.cursor)
             media = {change.id for change in changes if change.collection is Collection.MEDIA}
@@ -163,14 +165,26 @@ class Store:
             stamp = fingerprint(json.loads(encode(entry)))
             if old is not None and old[1] == stamp:
                 if old[0] != version:
-                    self.connection.execute(
-                        "UPDATE entry SET version = ? WHERE collection = ? AND id = ?", (version, kind, id)
-                    )
+                    self.connection.execute(UPDATE_VERSION, (version, kind, id))
                 continue
             self._put(kind, entry, version, stamp)
             changes.append(Change(kind, id, None if old is None else old[1], stamp))
         changes += [self._delete(kind, id) for id in known if id not in delta.versions]
         self.connection.execute("DELETE FROM staged WHERE collection = ?", (kind,))
+        return changes
+
+    def _apply_named(self, delta: Delta) -> list[Change]:
+        """The entries of a delta that lists nothing: what it does not name stays."""
+        kind = delta.collection
+        changes = [self._delete(kind, id) for id in delta.deletes if self._exists(delta, id)]
+        for entry in delta.upserts:
+            version, stamp = delta.versions[entry.id], fingerprint(json.loads(encode(entry)))
+            old = self.connection.execute(FINGERPRINT, (kind, entry.id)).fetchone()
+            if old is not None and old[0] == stamp:
+                self.connection.execute(UPDATE_VERSION, (version, kind, entry.id))
+                continue
+            self._put(kind, entry, version, stamp)
+            changes.append(Change(kind, entry.id, None if old is None else old[0], stamp))
         return changes
 
     def _take_staged(self, kind: Collection, id: str, version: str) -> Entry | None:
@@ -211,8 +225,7 @@ class Store:
 
     def _delete(self, kind: Collection, id: str) -> Change:
         mark(self.connection, kind, id)
-        query = "SELECT fingerprint FROM entry WHERE collection = ? AND id = ?"
-        before = self.connection.execute(query, (kind, id)).fetchone()
+        before = self.connection.execute(FINGERPRINT, (kind, id)).fetchone()
         self.connection.execute("DELETE FROM entry WHERE collection = ? AND id = ?", (kind, id))
         # A newer copy may have arrived before the entry was taken away.
         self.connection.execute(FORGET_STAGED, (kind, id))

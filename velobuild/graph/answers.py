@@ -51,7 +51,7 @@ class Answers:
         self._connection = connection
         self._queries = PostQueries(connection, zone=site.zone)
         self._tallies = Tallies(connection)
-        self._excluded = frozenset(tag_key(tag) for tag in site.config.source.exclude_tags)
+        self._excluded = site.excluded_tags
 
     def ids(self, query: Query) -> tuple[str, ...]:
         """The ids in the query's order."""

@@ -102,7 +102,6 @@ class Differences:
         self._reader = reader
         self._memo = Memo(connection)
         self._recipe = recipe_of(reader.site.post_markup)
-        self._excluded = frozenset(tag_key(tag) for tag in reader.site.config.source.exclude_tags)
         self.changed = Changed()
 
     def all(self) -> Changed:

@@ -83,8 +83,8 @@ class Linking:
     def _fetched_origins(self) -> frozenset[str | None]:
         """Origins whose files are copied into the site, so that a missing one is a gap and not somebody else's."""
         site = self._site
-        urls = [site.cms_url, *(f"https://{host}" for host in site.config.source.media_hosts)]
-        return self._known.media_origins.union(origin(url) for url in urls if url)
+        hosts = [f"https://{host}" for source in site.config.sources for host in source.media_hosts]
+        return self._known.media_origins.union(origin(url) for url in (*site.source_urls, *hosts))
 
     def _file(self, ref: Ref, where: str) -> Resolved | None:
         address, mark, fragment = ref.url.partition("#")
@@ -127,7 +127,8 @@ class Linking:
         if parts.netloc and site.prefix:
             if f"{path}/".startswith(f"{site.prefix}/"):
                 path = path.removeprefix(site.prefix) or "/"
-            elif at != origin(site.cms_url or ""):  # Something else on the host of a site that has but a folder there.
+            # Else it is something else on the host of a site that has but a folder there.
+            elif at not in map(origin, site.source_urls):
                 return Resolved(url), True
         if not path.startswith("/"):
             return Resolved(url), True

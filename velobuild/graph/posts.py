@@ -13,7 +13,7 @@ from markupsafe import Markup
 from velobuild.content.codec import published_at
 from velobuild.graph.views import CommentView, MediaView, TermView
 from velobuild.markup.prepare import Heading, prepare_comment
-from velobuild.model.entries import Post
+from velobuild.model.entries import DRAFT, Post
 from velobuild.model.keys import Query
 from velobuild.model.reads import Field
 
@@ -50,6 +50,11 @@ class PostCore:
     def published(self) -> datetime | None:
         at = published_at(self.post)
         return None if at is None else at.astimezone(self._reader.site.zone)
+
+    @property
+    def is_draft(self) -> bool:
+        """Never so in a site that is published."""
+        return DRAFT in self.post.extra
 
     @cached_property
     def updated(self) -> datetime:
@@ -173,6 +178,7 @@ class PostView:
     slug = _asking(Field.SLUG, "slug")
     canonical = _asking(Field.URL, "canonical")
     published = _asking(Field.PUBLISHED, "published")
+    is_draft = _asking(Field.EXTRA, "is_draft")
     updated = _asking(Field.UPDATED, "updated")
     excerpt = _asking(Field.EXCERPT, "excerpt")
     content = _asking(Field.CONTENT, "content")

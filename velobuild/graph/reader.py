@@ -364,10 +364,6 @@ class Reader:
     def taxonomy(self) -> TaxonomyConfig:
         return self.site.config.taxonomies.get("tags") or TaxonomyConfig()
 
-    @cached_property
-    def _excluded(self) -> frozenset[str]:
-        return frozenset(tag_key(tag) for tag in self.site.config.source.exclude_tags)
-
     @property
     def tags(self) -> list[TermView]:
         """Every tag that a public post carries, by name."""
@@ -409,7 +405,7 @@ class Reader:
 
     def reserved_terms(self) -> list[Term]:
         """The tags of all posts that are due, before any post has an address."""
-        return terms_of(self._queries.due_tags(self.site.as_of), without=self._excluded)
+        return terms_of(self._queries.due_tags(self.site.as_of), without=self.site.excluded_tags)
 
     def tag_path(self, slug: str) -> str:
         return self.taxonomy.path.replace("{slug}", slug)

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 from velobuild.config.schema import Config
+from velobuild.content.codec import tag_key
 from velobuild.markup.prepare import MarkupOptions
 from velobuild.markup.urls import origin
 
@@ -20,7 +21,7 @@ PLAIN_PATH = re.compile(r"[A-Za-z0-9_.~/!$&'()*+,;=:@%#?-]*")
 
 @dataclass(frozen=True)
 class Site:
-    """A site at one moment. `as_of` decides which posts are due; `cms_url` is where the CMS is, if there is one.
+    """A site at one moment. `as_of` decides which posts are due; `cms_url` is where the main source is, if anywhere.
 
     `unshown` are posts whose body cannot be shown: lists and feeds name them without it.
     """
@@ -30,6 +31,8 @@ class Site:
     config: Config
     as_of: datetime
     unshown: frozenset[str] = frozenset()
+    preview_at: datetime | None = None
+    """In a preview with drafts the present, after which posts are of the future; None in a site that is published."""
 
     @cached_property
     def zone(self) -> tzinfo:
@@ -37,7 +40,17 @@ class Site:
 
     @property
     def cms_url(self) -> str | None:
-        return self.config.source.url
+        return self.config.main_source.address
+
+    @cached_property
+    def source_urls(self) -> tuple[str, ...]:
+        """Where all sources are, in the order of the configuration."""
+        return tuple(source.address for source in self.config.sources if source.address)
+
+    @cached_property
+    def excluded_tags(self) -> frozenset[str]:
+        """The keys of tags that stay inside their CMS."""
+        return frozenset(tag_key(tag) for source in self.config.sources for tag in source.exclude_tags)
 
     @cached_property
     def base_url(self) -> str:
@@ -52,7 +65,7 @@ class Site:
     @cached_property
     def own_origins(self) -> tuple[str, ...]:
         """Origins whose links are internal: the site's own and the CMS's."""
-        found = (origin(url) for url in (self.base_url, self.cms_url) if url)
+        found = (origin(url) for url in (self.base_url, *self.source_urls))
         return tuple(dict.fromkeys(one for one in found if one))
 
     @cached_property
@@ -73,6 +86,7 @@ class Site:
             toc_depth=content.toc_depth,
             excerpt_words=content.excerpt_words,
             smart_quotes=content.markdown.smart_quotes,
+            markdown=content.markdown.engine,
             base_url=base_url,
             own_origins=self.own_origins,
         )

@@ -43,6 +43,8 @@ RETRY_FOR_S = 60.0
 PAUSES_MAX = 20
 FEW_LEFT = 3
 STALE_S = 5
+NOBODY = Secret("", "no token")
+"""Stands for the token of a client that has none; nothing of it is sent."""
 T = TypeVar("T")
 Method = Literal["GET", "POST"]
 
@@ -94,9 +96,9 @@ class ApiClient:
         deadline_s: float = DEADLINE_S,
     ) -> None:
         self._base = checked_base(base_url)
-        self._tokens = tuple(checked_token(token) for token in tokens)
-        if not tokens:
+        if not tokens and not dialect.tokenless:
             raise ConfigError("no token was found", code="VB1201", hint="export VELOCMS_API_KEY")
+        self._tokens = tuple(checked_token(token) for token in tokens) or (NOBODY,)
         self._origin = f"{self._base.scheme}://{self._base.netloc.decode()}"
         self._limiter = limiter
         self._dialect = dialect
@@ -123,7 +125,7 @@ class ApiClient:
 
     @property
     def token(self) -> Secret:
-        """The token in use."""
+        """The token in use; an empty one, if there is none."""
         return self._tokens[self._active]
 
     @property
@@ -135,21 +137,25 @@ class ApiClient:
     def one_by_one(self) -> Iterator[tuple[Secret, ApiClient]]:
         """A client for each token alone, over the same connections and limits."""
         for token in self._tokens:
-            yield (
-                token,
-                ApiClient(
-                    self.base_url,
-                    (token,),
-                    limiter=self._limiter,
-                    dialect=self._dialect,
-                    clock=self._clock,
-                    transport=self._transport,
-                    sleep=self._sleep,
-                    monotonic=self._monotonic,
-                    warn=self._warn,
-                    deadline_s=self._deadline_s,
-                ),
-            )
+            yield token, self._sibling(self.base_url, (token,), self._dialect)
+
+    def beside(self, base_url: str, dialect: ApiDialect) -> ApiClient:
+        """A client of another API of the same CMS, over the same connections and limits. Raises ConfigError."""
+        return self._sibling(base_url, self._tokens, dialect)
+
+    def _sibling(self, base_url: str, tokens: tuple[Secret, ...], dialect: ApiDialect) -> ApiClient:
+        return ApiClient(
+            base_url,
+            tuple(token for token in tokens if token is not NOBODY),
+            limiter=self._limiter,
+            dialect=dialect,
+            clock=self._clock,
+            transport=self._transport,
+            sleep=self._sleep,
+            monotonic=self._monotonic,
+            warn=self._warn,
+            deadline_s=self._deadline_s,
+        )
 
     @property
     def rate(self) -> Rate:
@@ -262,7 +268,7 @@ class ApiClient:
             method,
             url,
             headers={
-                "Authorization": f"Bearer {token.reveal()}",
+                **({} if token is NOBODY else self._dialect.credentials(token)),
                 "Accept": "application/json",
                 "Accept-Encoding": "identity",
                 "Cache-Control": "no-cache",

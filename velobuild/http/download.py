@@ -1,7 +1,8 @@
 """One media file over HTTP into a temporary file: bounded in bytes and time, resumed where it broke off, never trusted.
 
-The CMS's token is never sent, not even to the API's own origin. Where the source can get short-lived tokens for files
-(PocketBase), one goes to that origin alone, for a file that it denies without, and no message names it.
+The CMS's token is not sent, with one exception. Where the source gets short-lived tokens for files (PocketBase), one
+goes to the API's own origin alone, for a file that it denies without. Where a CMS gives private files to its own token
+alone (CometCMS: `HeaderToken`), that one goes in a header, to that origin and for such a file. No message names either.
 Cookies, proxies, `~/.netrc` and certificates named in the environment are ignored.
 """
 
@@ -34,6 +35,8 @@ ATTEMPTS = 4
 FIRST_PAUSE_S = 0.5
 # What PocketBase answers for a protected file without a token: 404 as if there were none; up to 0.22, 403.
 DENIED = frozenset({403, 404})
+DENIED_PLAINLY = frozenset({401, 403})
+"""What CometCMS answers for a private file: a 404 is no such answer, and brings it no token."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504})
 CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
@@ -45,6 +48,16 @@ def public_authorities() -> ssl.SSLContext:
     import httpx  # Slow to load; a build that has no file to fetch does without it.
 
     return httpx.create_ssl_context(trust_env=False)
+
+
+class HeaderToken:
+    """The CMS's own token, for files that it gives to nobody else; as `file_token` it travels in a header."""
+
+    def __init__(self, token: Secret) -> None:
+        self._token = token
+
+    def __call__(self) -> Secret:
+        return self._token
 
 
 class TemporaryFailure(SourceUnavailable):
@@ -178,28 +191,34 @@ class Downloader:
     ) -> Downloaded | NotModified:
         target = url
         headers = request_headers(known, partial)
+        authorized: dict[str, str] = {}
         for _ in range(REDIRECTS_MAX + 1):
             address = self._policy.permit(target)
-            with self._answer(address, headers) as response:
-                hidden = response.status in DENIED and target == url and self._file_token is not None
-                if hidden and address.origin == self._policy.api:
-                    target = self._with_token(address.url)
+            with self._answer(address, headers | authorized) as response:
+                denied = DENIED_PLAINLY if isinstance(self._file_token, HeaderToken) else DENIED
+                hidden = response.status in denied and target == url and self._file_token is not None
+                if hidden and not authorized and address.origin == self._policy.api:
+                    target, authorized = self._with_token(address.url)
                     continue
                 if response.status not in REDIRECTS:
                     return self._receive(response, url, partial, known, expected_size, spend)
                 location = header(response, "location")
                 if location is None:
                     raise ProtocolError("the server redirects to nowhere", code="VB4003", where=shown(url))
+                authorized = {}  # Whatever a redirect leads to was not meant by who gave the token.
                 try:
                     target = urljoin(address.url, location)
                 except ValueError as error:
                     raise refused(location, "it is not a plain web address") from error
         raise ProtocolError(f"the server redirected more than {REDIRECTS_MAX} times", code="VB4003", where=shown(url))
 
-    def _with_token(self, url: str) -> str:
-        """The same address with a file token. Raises VelobuildError."""
+    def _with_token(self, url: str) -> tuple[str, dict[str, str]]:
+        """The same address with a file token, or the header that carries it. Raises VelobuildError."""
         assert self._file_token is not None
-        return f"{url}{'&' if '?' in url else '?'}token={quote(self._file_token().reveal(), safe='')}"
+        token = self._file_token().reveal()
+        if isinstance(self._file_token, HeaderToken):
+            return url, {"Authorization": f"Bearer {token}"}
+        return f"{url}{'&' if '?' in url else '?'}token={quote(token, safe='')}", {}
 
     @contextlib.contextmanager
     def _answer(self, address: Address, headers: Mapping[str, str]) -> Iterator[httpcore.Response]:

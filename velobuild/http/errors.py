@@ -254,18 +254,26 @@ def printable(text: str, limit: int = 200) -> str:
     return shown + ("…" if len(text) > limit else "")
 
 
+def bearer(token: Secret) -> Mapping[str, str]:
+    """The token as RFC 6750 sends it."""
+    return {"Authorization": f"Bearer {token.reveal()}"}
+
+
 @dataclass(frozen=True, slots=True)
 class ApiDialect:
     """What the client must know of one API. `refusal` reads an answer that is no success, `meaning` makes it an error.
 
     `posts` are the only paths to which a POST may be sent, always without a body: none that changes anything in the
-    CMS. `pause_s_max` bounds our own pauses where an API that wants one does not say how long.
+    CMS. `pause_s_max` bounds our own pauses where an API that wants one does not say how long. `credentials` are the
+    headers that carry a token; `tokenless` tells that the API answers to somebody without one, too.
     """
 
     refusal: Callable[..., Refusal]
     meaning: Callable[..., Exception]
     posts: frozenset[str] = frozenset()
     pause_s_max: float = 60.0
+    credentials: Callable[[Secret], Mapping[str, str]] = bearer
+    tokenless: bool = False
 
 
 VELOCMS = ApiDialect(refusal, meaning)

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from velobuild.errors import ContentProblem, Diagnostic
 from velobuild.http.strict_json import NotJson, parse, twofold
-from velobuild.markup.blocknodes import NODES
-from velobuild.markup.blocksections import SECTIONS
 from velobuild.markup.blockwriter import NESTED, Show, Writer
 from velobuild.markup.text import clean_text
 
-SHOWS: Mapping[str, Show] = {**NODES, **SECTIONS}
 REPAIRED = Diagnostic("VB3002", "characters that no page may hold were taken out of the text")
 WRAPPINGS_MAX = 3
 """How many times a document may be JSON inside a JSON text."""
@@ -41,9 +39,18 @@ def to_html(text: str, *, fragment: Callable[[str], str], embeds: tuple[str, ...
     Raises: ContentProblem (VB3001), if it is no such document, or too large, or nested too deeply.
     """
     document, repaired = _cleaned(_read(text))
-    writer = Writer(SHOWS, fragment, embeds)
+    writer = Writer(shows(), fragment, embeds)
     html = writer.flow(_blocks(document))
     return Written(html, (*([REPAIRED] if repaired else []), *writer.warnings))
+
+
+@cache
+def shows() -> Mapping[str, Show]:
+    """Block type → what shows it. Loaded with the first document: every source asks `holds_blocks`, most hold none."""
+    from velobuild.markup.blocknodes import NODES
+    from velobuild.markup.blocksections import SECTIONS
+
+    return {**NODES, **SECTIONS}
 
 
 def holds_blocks(value: Any) -> bool:

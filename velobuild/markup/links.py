@@ -1,33 +1,44 @@
-"""Rewriting a safe tree: addresses become slots, and code, headings, tables, tasks and frames get what readers need.
+"""Rewriting safe HTML: addresses become slots, and code, headings, tables, tasks and frames get what readers need.
 
-Works on sanitized HTML (or on trusted HTML, for those who ask for it) and only removes elements or writes text that
-was escaped: what it inserts into the tree are marks, which are replaced when the tree has become text again.
+Works on the text that a serializer wrote (`markup.tags`) of sanitized HTML, or of trusted HTML for those who ask for
+it. It only removes elements, or writes text that was escaped.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-
-from selectolax.lexbor import LexborNode
+from functools import lru_cache
+from html import unescape
 
 from velobuild.errors import Diagnostic
 from velobuild.markup import highlight
+from velobuild.markup.bounds import VOID
 from velobuild.markup.headings import Heading, Ids, Levels
-from velobuild.markup.prepared import Ref, RefKind, SlotKind, attribute, slot
-from velobuild.markup.text import SLOT_CLOSE, SLOT_OPEN, STATIC_CLOSE, STATIC_OPEN, first_words, one_line
+from velobuild.markup.prepared import Ref, SlotKind, attribute, slot
+from velobuild.markup.tags import ATTRIBUTE, OPAQUE_PIECES, TAG, attributes_of, end_of, serialized_value, text_of
+from velobuild.markup.text import first_words, one_line
 from velobuild.markup.urls import FILE_SCHEMES, absolute, checked, host, origin
 
-STATIC = re.compile(f"{STATIC_OPEN}([0-9]+){STATIC_CLOSE}")
-PLAYER = re.compile(f' (?:src|poster)="({SLOT_OPEN}[vp][0-9]+{SLOT_CLOSE})"')
-TOUCHED = "a[href],img,h1,h2,h3,h4,h5,h6,table,pre,input,iframe,video,audio,source"
+CLOSED = "a|h[1-6]|table"
+OPENED = "a|img|h[1-6]|pre|table|input|iframe|video|audio|source"
+# Groups: the name of an end tag; the name of a start tag, and its attributes.
+TOUCHED = re.compile(rf"<(?:/({CLOSED})|({OPENED})( [^>]*)?)>")
+TOUCHED_OF_TRUSTED = re.compile(f"{OPAQUE_PIECES}|{TOUCHED.pattern}", re.DOTALL)
+IMAGE = re.compile(r"<img(?: [^>]*)?>")
+CODE = re.compile(r"<code( [^>]*)?>")
+CAPTION = re.compile(r"<caption(?: [^>]*)?>")
+ALIGNED = re.compile(r'<[a-z][^>]* align="[^>]*>')
+ALIGN = re.compile(r' align="[^"]*"')
+CLASS = re.compile(r' class="[^"]*"')
+NAME = re.compile(r"<(/?)([a-zA-Z][^ >]*)")
+TABLE = re.compile(r"<table(?: [^>]*)?>")
 LANGUAGE_CLASS = re.compile(r"(?:^|\s)lang(?:uage)?-([^\s]{1,40})")
+PIXELS = re.compile(r"[0-9]{1,5}(?:px)?$")
 HIGHLIGHT_CHARACTERS_MAX = 300_000
 """Code of one body beyond this stays plain, so that no body takes long."""
-WEB = ("http://", "https://")
-HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
-PLAYERS = frozenset({"video", "audio", "source"})
 TASK_LABEL_WORDS = 12
+NOT_OF_IMAGES = frozenset({"loading", "decoding", "srcset", "sizes"})
 
 
 @dataclass(slots=True)
@@ -41,59 +52,62 @@ class Rewriting:
     refs: list[Ref] = field(default_factory=list)
     headings: list[Heading] = field(default_factory=list)
     warnings: list[Diagnostic] = field(default_factory=list)
-    _static: list[str] = field(default_factory=list)
+    _html: str = ""
+    _passed: int = 0
+    """Up to here nothing is touched: it was taken out, or is shown in another way."""
+    _ends: list[tuple[str, str | None]] = field(default_factory=list)
+    """For each open element that may need another end tag: its name, and that end tag."""
     _levels: Levels = field(default_factory=Levels)
-    _ids: Ids = field(default_factory=Ids)
-    _gone: set[int] = field(default_factory=set)
+    _ids: Ids | None = None
     _regions: dict[str, int] = field(default_factory=dict)
     _coloured: int = 0
     _pictures: int = 0
-    _players: bool = False
 
-    def run(self, root: LexborNode) -> None:
-        """Rewrite everything below `root`, in document order. The tree then holds marks."""
-        self._ids = Ids(node.id or "" for node in root.css("[id]"))
-        for node in root.css(TOUCHED):
-            if self._gone and node.mem_id in self._gone:
+    def run(self, html: str) -> str:
+        """`html` rewritten in document order: where an address stood, there is a slot."""
+        self._html = html = _with_classes_for_alignment(html) if ' align="' in html else html
+        pieces: list[str] = []
+        done = 0
+        for tag in (TOUCHED_OF_TRUSTED if self.trusted else TOUCHED).finditer(html):
+            start, end = tag.span()
+            if start < self._passed:
                 continue
-            self._rewrite(node, node.tag or "")
+            ended, name, given = tag.groups()
+            if ended:
+                written = self._ended(ended)
+            elif name:
+                written = self._opened(name, given or "", end)
+            else:
+                continue
+            if written is not None:
+                pieces += (html[done:start], written)
+                done = max(end, self._passed)
+        pieces.append(html[done:])
+        return "".join(pieces)
 
-    def _rewrite(self, node: LexborNode, tag: str) -> None:
-        if tag == "a":
-            self._link(node)
-        elif tag == "img":
-            self._image(node)
-        elif tag in HEADINGS:
-            self._heading(node, int(tag[1]))
-        elif tag == "pre":
-            self._code(node)
-        elif tag == "table":
-            self._table(node)
-        elif tag in PLAYERS:
-            self._player(node, tag)
-        elif not self.trusted:
-            self._control(node, tag)
+    def _opened(self, name: str, given: str, end: int) -> str | None:
+        """What stands instead of a start tag that ends at `end`, and of what is up to `_passed`; None: it stays."""
+        if name == "a":
+            return self._link(given)
+        if name == "img":
+            return self._image(attributes_of(given))
+        if name[0] == "h":
+            return self._heading(name, given, end)
+        if name == "pre":
+            return self._code(given, end)
+        if name == "table":
+            return self._table(given, end)
+        if name == "iframe":
+            return self._frame(given, end)
+        if name == "input":
+            return None if self.trusted else self._control(given, end)
+        return self._player(name, given)
 
-    def written(self, html: str) -> str:
-        """The tree's text with every mark of this pass replaced; slots stay."""
-        if self._players:
-            html = PLAYER.sub(r"\1", html)
-        return STATIC.sub(lambda found: self._static[int(found[1])], html)
+    def _ended(self, name: str) -> str | None:
+        return self._ends.pop()[1] if self._ends and self._ends[-1][0] == name else None
 
-    def _mark(self, html: str) -> str:
-        self._static.append(html)
-        return f"{STATIC_OPEN}{len(self._static) - 1}{STATIC_CLOSE}"
-
-    def _remove(self, node: LexborNode, instead: str | None = None) -> None:
-        """Take a node out of the tree. What is below it must not be touched again: its memory is gone."""
-        self._gone.update(inner.mem_id for inner in node.css(TOUCHED))
-        if instead is None:
-            node.decompose()
-        else:
-            node.replace_with(instead)
-
-    def _ref(self, kind: RefKind, url: str, **more: str | int | bool | None) -> int:
-        self.refs.append(Ref(kind, absolute(url, self.base_url), **more))  # type: ignore[arg-type]
+    def _ref(self, ref: Ref) -> int:
+        self.refs.append(ref)
         return len(self.refs) - 1
 
     def _address(self, value: str | None) -> str | None:
@@ -102,82 +116,88 @@ class Rewriting:
             return None
         return checked(value, FILE_SCHEMES)
 
-    def _link(self, node: LexborNode) -> None:
-        attributes = node.attributes
-        url = self._address(attributes.pop("href"))
+    def _link(self, given: str) -> str | None:
+        attributes = attributes_of(given)
+        url = self._address(attributes.pop("href", None))
         if url is None:
-            return
+            self._ends.append(("a", None))
+            return None
         target = absolute(url, self.base_url)
-        own = origin(target)
-        external = own is not None and own not in self.own_origins
-        rel = (attributes.pop("rel", None) or "").split()
-        rel += [word for word in ("noopener", "external") if external and word not in rel]
-        rest = attribute("rel", " ".join(rel)) if rel else ""
-        rest += "".join([attribute(name, value or "") for name, value in attributes.items()])
-        self.refs.append(Ref("link", target, external=external, attributes=rest))
-        number = len(self.refs) - 1
-        node.insert_before(slot("a", number))
-        node.insert_after(slot("z", number))
-        node.unwrap(delete_empty=True)
+        external = _is_elsewhere(target[: target.find("/", len("https://"))], self.own_origins)
+        if attributes:
+            rel = attributes.pop("rel", "").split()
+            rel += [word for word in ("noopener", "external") if external and word not in rel]
+            rest = attribute("rel", " ".join(rel)) if rel else ""
+            rest += "".join([attribute(name, value) for name, value in attributes.items()])
+        else:
+            rest = ' rel="noopener external"' if external else ""
+        number = self._ref(Ref("link", target, None, None, None, external, rest))
+        self._ends.append(("a", slot("z", number)))
+        return slot("a", number)
 
-    def _image(self, node: LexborNode) -> None:
-        attributes = node.attributes
+    def _image(self, attributes: dict[str, str]) -> str | None:
         url = self._address(attributes.pop("src", None))
         if url is None:
             if self.trusted:
-                return
+                return None
             self.warnings.append(Diagnostic("VB3002", "a picture without a usable address was left out"))
-            self._remove(node)
-            return
+            return ""
         alt, width, height = (attributes.pop(name, None) for name in ("alt", "width", "height"))
         self._pictures += 1
         rest = f' loading="{"eager" if self._pictures == 1 else "lazy"}" decoding="async"'
-        rest += "".join(
-            [
-                attribute(k, v or "")
-                for k, v in attributes.items()
-                if k not in {"loading", "decoding", "srcset", "sizes"}
-            ]
-        )
-        number = self._ref("image", url, alt=alt, width_px=_pixels(width), height_px=_pixels(height), attributes=rest)
-        node.replace_with(slot("i", number))
+        rest += "".join([attribute(k, v) for k, v in attributes.items() if k not in NOT_OF_IMAGES])
+        address = absolute(url, self.base_url)
+        return slot("i", self._ref(Ref("image", address, alt, _pixels(width), _pixels(height), False, rest)))
 
-    def _heading(self, node: LexborNode, level: int) -> None:
-        title = one_line(node.text())
-        if not title and not node.css_first("img[alt]"):
-            self._remove(node)
-            return
-        attributes = node.attributes
-        title = title or one_line(" ".join(picture.attributes.get("alt") or "" for picture in node.css("img")))
-        own_id = attributes.pop("id", None) or self._ids.of(title)
-        placed = self._levels.place(level)
+    def _heading(self, name: str, given: str, end: int) -> str:
+        stop = end_of(self._html, name, end)
+        inner = self._html[end:stop]
+        title = one_line(text_of(inner))
+        if not title:
+            texts = [attributes_of(image).get("alt") for image in IMAGE.findall(inner)]
+            if all(text is None for text in texts):
+                self._passed = stop + len(name) + len("</>")
+                return ""
+            title = one_line(" ".join(text or "" for text in texts))
+        attributes = attributes_of(given)
+        own_id = attributes.pop("id", "") or self._new_id(title)
+        placed = self._levels.place(int(name[1]))
         self.headings.append(Heading(placed, own_id, title))
-        rest = "".join([attribute(name, value or "") for name, value in attributes.items()])
-        node.insert_before(self._mark(f"<h{placed}{attribute('id', own_id)}{rest}>"))
-        node.insert_after(self._mark(f"</h{placed}>"))
-        node.unwrap()
+        self._ends.append((name, f"</h{placed}>"))
+        rest = "".join([attribute(name, value) for name, value in attributes.items()])
+        return f"<h{placed}{attribute('id', own_id)}{rest}>"
 
-    def _code(self, node: LexborNode) -> None:
-        inner = node.css_first("code")
-        names = f"{node.attributes.get('class') or ''} {(inner.attributes.get('class') or '') if inner else ''}"
+    def _new_id(self, title: str) -> str:
+        if self._ids is None:
+            taken = TAG.findall(self._html) if ' id="' in self._html else []
+            self._ids = Ids(attributes_of(tag).get("id", "") for tag in taken if ' id="' in tag)
+        return self._ids.of(title)
+
+    def _code(self, given: str, end: int) -> str:
+        # A block that scrolls must be reachable by keyboard.
+        plain = f"<pre{_with(given, 'tabindex', '0')}>"
+        if not self.colour:
+            return plain
+        stop = end_of(self._html, "pre", end)
+        inner = self._html[end:stop]
+        attributes = attributes_of(given)
+        code_tag = CODE.search(inner)
+        names = f"{attributes.get('class', '')} {attributes_of(code_tag[0]).get('class', '') if code_tag else ''}"
         named = LANGUAGE_CLASS.search(names)
-        node.attrs["tabindex"] = "0"  # A block that scrolls must be reachable by keyboard.
-        if not named or not self.colour:
-            return
-        language, code = named[1], node.text()
+        if not named:
+            return plain
+        language, code = named[1], text_of(inner)
         coloured = highlight.highlight(code, language) if self._within_budget(code) else None
         if coloured is None:
             if self._within_budget(code):
                 self._warn_once(f"the language {language!r} of a code block is not known; it stays plain")
-            return
+            return plain
         self._coloured += len(code)
-        own_id = node.attributes.get("id")
-        self._remove(
-            node,
-            self._mark(
-                f'<pre class="highlight"{attribute("id", own_id) if own_id else ""} tabindex="0">'
-                f"<code{attribute('class', 'language-' + language)}>{coloured}</code></pre>"
-            ),
+        self._passed = stop + len("</pre>")
+        own_id = attributes.get("id")
+        return (
+            f'<pre class="highlight"{attribute("id", own_id) if own_id else ""} tabindex="0">'
+            f"<code{attribute('class', 'language-' + language)}>{coloured}</code></pre>"
         )
 
     def _within_budget(self, code: str) -> bool:
@@ -190,61 +210,119 @@ class Rewriting:
         if all(warning.what != what for warning in self.warnings):
             self.warnings.append(Diagnostic("VB3002", what))
 
-    def _table(self, node: LexborNode) -> None:
-        for cell in node.css("[align]"):
-            kept = f"{cell.attributes.get('class') or ''} align-{cell.attributes['align']}".strip()
-            cell.attrs["class"] = kept
-            del cell.attrs["align"]
-        caption = node.css_first("caption")
-        label = one_line(caption.text()) if caption else self.headings[-1].title if self.headings else "Table"
+    def _table(self, given: str, end: int) -> str:
+        inner = self._html[end : end_of(self._html, "table", end)]
+        caption = CAPTION.search(inner) if "<caption" in inner else None
+        if caption:
+            label = one_line(text_of(inner[caption.end() : end_of(inner, "caption", caption.end())]))
+        else:
+            label = self.headings[-1].title if self.headings else "Table"
         count = self._regions[label] = self._regions.get(label, 0) + 1
         # Two regions of a page must not have the same name.
         named = attribute("aria-label", label if count == 1 else f"{label} ({count})")
-        node.insert_before(self._mark(f'<div class="table-scroll" tabindex="0" role="region"{named}>'))
-        node.insert_after(self._mark("</div>"))
+        self._ends.append(("table", "</table></div>"))
+        return f'<div class="table-scroll" tabindex="0" role="region"{named}><table{given}>'
 
-    def _player(self, node: LexborNode, tag: str) -> None:
-        attributes = node.attributes
-        for name in ("src", "poster"):
-            url = self._address(attributes.get(name))
+    def _player(self, name: str, given: str) -> str | None:
+        attributes = attributes_of(given)
+        found = False
+        for key in ("src", "poster"):
+            url = self._address(attributes.get(key))
             if url is None:
                 continue
-            kind: SlotKind = "s" if tag == "source" else "v" if name == "src" else "p"
-            rest = "".join([attribute(k, v or "") for k, v in attributes.items() if k not in {"src", "srcset"}])
-            number = self._ref("file", url, attributes=rest if kind == "s" else "")
-            if kind == "s":
-                node.replace_with(slot("s", number))
-                return
-            # `written` takes the attribute away around it, for the slot may turn out empty.
-            node.attrs[name] = slot(kind, number)
-            self._players = True
-        if tag == "source" and not self.trusted:
-            self._remove(node)
+            found = True
+            address = absolute(url, self.base_url)
+            if name == "source":
+                rest = "".join([attribute(k, v) for k, v in attributes.items() if k not in {"src", "srcset"}])
+                return slot("s", self._ref(Ref("file", address, attributes=rest)))
+            # The whole attribute is the slot's, for that may turn out empty.
+            kind: SlotKind = "v" if key == "src" else "p"
+            given = re.sub(rf' {key}="[^"]*"', slot(kind, self._ref(Ref("file", address))), given, count=1)
+        if name == "source" and not self.trusted:
+            return ""
+        return f"<{name}{given}>" if found else None
 
-    def _control(self, node: LexborNode, tag: str) -> None:
-        if tag == "iframe":
-            source = node.attributes.get("src")
-            if not source:
-                self._remove(node)
-            elif not node.attributes.get("title"):
-                node.attrs["title"] = f"Embedded content from {host(source)}"
-            return
-        if node.attributes.get("type") != "checkbox":
-            self._remove(node)
-            return
-        node.attrs["disabled"] = ""
-        node.attrs["aria-label"] = _task_label(node)
+    def _frame(self, given: str, end: int) -> str | None:
+        """What stands between a frame's tags is text, however much it looks like tags."""
+        stop = self._html.find("</iframe>", end)
+        self._passed = stop + len("</iframe>") if stop >= 0 else len(self._html)
+        if self.trusted:
+            return None
+        attributes = attributes_of(given)
+        source = attributes.get("src")
+        if not source:
+            return ""
+        titled = given if attributes.get("title") else _with(given, "title", f"Embedded content from {host(source)}")
+        return f"<iframe{titled}>{self._html[end : self._passed]}"
+
+    def _control(self, given: str, end: int) -> str:
+        if attributes_of(given).get("type") != "checkbox":
+            return ""
+        label = first_words(_text_after(self._html, end), TASK_LABEL_WORDS) or "Task"
+        return f"<input{_with(_with(given, 'disabled', ''), 'aria-label', label)}>"
 
 
-def _task_label(node: LexborNode) -> str:
-    """What a checkbox is about: the words that follow it in its own item."""
-    words, after = [], node.next
-    while after is not None and after.tag not in {"ul", "ol"}:
-        words.append(after.text() if after.tag != "-text" else after.text_lexbor())
-        after = after.next
-    return first_words(" ".join(words), TASK_LABEL_WORDS) or "Task"
+@lru_cache(maxsize=1024)
+def _is_elsewhere(beginning: str, own_origins: frozenset[str]) -> bool:
+    """Whether an address that begins like this, up to its path, leaves the site and its CMS."""
+    own = origin(beginning)
+    return own is not None and own not in own_origins
+
+
+def _text_after(html: str, start: int) -> str:
+    """The words that follow a checkbox in its own item: up to the end of what holds it, or to a list in it."""
+    depth, pieces, done = 0, list[str](), start
+    for tag in TAG.finditer(html, start):
+        pieces.append(html[done : tag.start()])
+        done = tag.end()
+        name = NAME.match(tag[0])
+        if name is None:
+            continue
+        if depth == 0:
+            if name[1] or name[2] in {"ul", "ol"}:
+                break
+            pieces.append(" ")
+        if name[1]:
+            depth -= 1
+            if depth == 0:
+                pieces.append(" ")
+        elif name[2] not in VOID:
+            depth += 1
+    else:
+        pieces.append(html[done:])
+    return unescape("".join(pieces))
+
+
+def _with(given: str, name: str, value: str) -> str:
+    """The attributes of a tag, as text, with this one set to `value`: at its own place, or at the end."""
+    written = f' {name}="{serialized_value(value)}"'
+    if f' {name}="' in given:
+        return re.sub(rf' {name}="[^"]*"', lambda _: written, given, count=1)
+    return given + written
+
+
+def _with_classes_for_alignment(html: str) -> str:
+    """`align` of tables and of what they hold as a class, since an attribute for looks is none of HTML's any more."""
+    pieces, done = list[str](), 0
+    for table in TABLE.finditer(html):
+        if table.start() < done:
+            continue
+        stop = end_of(html, "table", table.end())
+        pieces += (html[done : table.start()], ALIGNED.sub(_aligned, html[table.start() : stop]))
+        done = stop
+    pieces.append(html[done:])
+    return "".join(pieces)
+
+
+def _aligned(tag: re.Match[str]) -> str:
+    attributes = dict(ATTRIBUTE.findall(tag[0]))
+    kept = f"{attributes.get('class', '')} align-{attributes['align']}".strip()
+    rest = ALIGN.sub("", tag[0], count=1)
+    if "class" in attributes:
+        return CLASS.sub(lambda _: f' class="{kept}"', rest, count=1)
+    return f'{rest.removesuffix(">")} class="{kept}">'
 
 
 def _pixels(value: str | None) -> int | None:
-    found = re.match(r"[0-9]{1,5}(?:px)?$", value or "")
+    found = PIXELS.match(value) if value else None
     return int(found[0].removesuffix("px")) or None if found else None

@@ -8,9 +8,12 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import markdown
+from markdown.preprocessors import Preprocessor
+from markdown.treeprocessors import InlineProcessor
 
 from velobuild.errors import ContentProblem
 from velobuild.model.entries import slugify
@@ -46,6 +49,32 @@ SETTINGS: dict[str, dict[str, Any]] = {
 # Tabs need radio buttons, which no body may hold: shown one below the other, each under its title.
 TAB_INPUT = re.compile(r'<input [^>]*\bname="__tabbed_[0-9]+"[^>]*>')
 TAB_LABEL = re.compile(r'<label for="__tabbed_[0-9_]+">(.*?)</label>', re.DOTALL)
+
+TRIGGERS: Mapping[str, tuple[str, ...]] = {
+    "backtick": ("`",),
+    "arithmatex-inline": ("$", "\\"),
+    "escape": ("\\",),
+    "footnote": ("[^",),
+    "reference": ("[",),
+    "link": ("[",),
+    "image_link": ("![",),
+    "image_reference": ("![",),
+    "short_reference": ("[",),
+    "short_image_ref": ("![",),
+    "autolink": ("<",),
+    "automail": ("<",),
+    "html": ("<",),
+    "magic-mail": ("@",),
+    "entity": ("&",),
+    "em_strong": ("*", "_"),
+    "delimiter": ("~", "^", "="),
+    "smarty-ellipses": ("...",),
+    "smarty-en-dashes": ("--",),
+    "smarty-em-dashes": ("---",),
+    **{f"smarty-quotes-{number}": ("'", '"') for number in range(15)},
+}
+"""Inline pattern → what it cannot match without; patterns that are not listed are always tried. Each that is tried
+costs a search in every piece of text, and most texts need a third of them."""
 
 UNBALANCED_MAX = 60
 """More brackets than this, opened in one paragraph and never closed, are shown as they are. Each of them makes
@@ -90,9 +119,40 @@ def _engine(smart_quotes: bool) -> markdown.Markdown:
     # Setting one up takes longer than a post; one a thread, since an engine keeps state while it converts.
     engines: dict[bool, markdown.Markdown] = _engines.__dict__.setdefault("by_quotes", {})
     if smart_quotes not in engines:
-        extensions = [*EXTENSIONS, *([SMART_QUOTES] if smart_quotes else [])]
-        engines[smart_quotes] = markdown.Markdown(extensions=extensions, extension_configs=SETTINGS)
+        engines[smart_quotes] = engine = every_pattern(smart_quotes)
+        # The last to see the text before it is parsed: blocks of code are out of it by then.
+        engine.preprocessors.register(NeededPatterns(engine), "needed-patterns", -1)
     return engines[smart_quotes]
+
+
+def every_pattern(smart_quotes: bool) -> markdown.Markdown:
+    """Python-Markdown with our extensions, as it comes: slower than `to_html`, to the same result."""
+    extensions = [*EXTENSIONS, *([SMART_QUOTES] if smart_quotes else [])]
+    return markdown.Markdown(extensions=extensions, extension_configs=SETTINGS)
+
+
+class NeededPatterns(Preprocessor):
+    """Leaves out the inline patterns that cannot match anywhere in the text."""
+
+    def __init__(self, engine: markdown.Markdown, triggers: Mapping[str, tuple[str, ...]] = TRIGGERS) -> None:
+        super().__init__(engine)
+        self._marks = frozenset(mark for marks in triggers.values() for mark in marks)
+        self._steps: list[tuple[InlineProcessor, list[tuple[Any, tuple[str, ...]]]]] = []
+        for step in engine.treeprocessors:
+            if isinstance(step, InlineProcessor):
+                every: Any = step.inlinePatterns
+                named = {id(every[name]): name for name in triggers if name in every}
+                self._steps.append((step, [(one, triggers.get(named.get(id(one), ""), ())) for one in every]))
+
+    def run(self, lines: list[str]) -> list[str]:
+        text = "\n".join(lines)
+        # What stands in HTML with `markdown="1"` has been parsed already, and is not in the text.
+        everything = any(not isinstance(kept, str) for kept in self.md.htmlStash.rawHtmlBlocks)
+        absent = set() if everything else {trigger for trigger in self._marks if trigger not in text}
+        for step, patterns in self._steps:
+            chosen: Any = [one for one, triggers in patterns if not triggers or not absent.issuperset(triggers)]
+            step.inlinePatterns = chosen
+        return lines
 
 
 def tamed(text: str) -> str:

@@ -4,29 +4,24 @@
 
 `prepare` is pure: the same body, format and options give the same result, so it is worth keeping, under a key that
 holds `recipe(options)` and a hash of the body. `fill` then puts in what changes alone: addresses.
+
+What prepares loads parsers and a sanitizer, and is loaded when the first body comes: most builds prepare none.
 """
 
 from __future__ import annotations
 
 import json
-import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from html import escape
-from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import Literal
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode
-
-from velobuild.errors import Diagnostic
-from velobuild.markup import blocks, sanitize
-from velobuild.markup.bounds import bounded
-from velobuild.markup.headings import Heading, outline
-from velobuild.markup.links import Rewriting
+from velobuild.errors import ConfigError
+from velobuild.markup.headings import Heading
 from velobuild.markup.prepared import Prepared, Ref, Resolve, Resolved, decode, encode, fill, with_fragments_at
-from velobuild.markup.text import clean_text, count_words, first_words
-from velobuild.markup.tree import keep_first_lines, parsed, serialized
-from velobuild.markup.urls import body_id, origin
+from velobuild.markup.urls import body_id
+from velobuild.markup.versions import installed_versions
 from velobuild.model.entries import BodyFormat
 
 __all__ = [
@@ -46,15 +41,19 @@ __all__ = [
     "with_fragments_at",
 ]
 
-RECIPE = 2
-"""Raised whenever this package's own code comes to give another result."""
-ENGINES = ("nh3", "selectolax", "markdown", "pymdown-extensions", "pygments")
+EXTRA = "fast"
+"""The extra of velobuild that holds the faster Markdown engine."""
+RECIPE = 3
+"""Raised whenever this package's own code comes to give another result.
 
-TEXT_BLOCKS = "p,h1,h2,h3,h4,h5,h6,li,dt,dd,pre,blockquote,figure,figcaption,table,tr,ul,ol,dl,div,section,article,hr"
-NOTE_MARKS = 'sup[id^="c-fnref"],sup[id^="fnref"]'
-LINES_APART = re.compile(r"\n[ \t]*\n\s*")
-CUT = Diagnostic("VB3002", "elements nested without end were taken out of the text")
-COMMENT_BLOCK = re.compile(r"<(?:p|ul|ol|pre|blockquote)\b")
+3: a prepared body's slots are marked by other characters; a task's label no longer ends with `</a>` where the task
+stands in a link; excerpts of trusted HTML leave out scripts and styles."""
+ENGINES = ("nh3", "selectolax", "pygments")
+MARKDOWN_ENGINES: Mapping[str, tuple[str, ...]] = {
+    "python-markdown": ("markdown", "pymdown-extensions"),
+    "pyromark": ("pyromark",),
+}
+"""`[content.markdown] engine` → the packages that decide what it makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +71,32 @@ class MarkupOptions:
     toc_depth: int = 3
     excerpt_words: int = 40
     smart_quotes: bool = True
+    markdown: Literal["python-markdown", "pyromark"] = "python-markdown"
     base_url: str | None = None
     own_origins: tuple[str, ...] = ()
 
 
 def recipe(options: MarkupOptions) -> str:
-    """Options and engine versions as one line: two equal recipes and two equal bodies give equal results."""
-    return json.dumps([RECIPE, _engines(), asdict(options)], sort_keys=True, separators=(",", ":"))
+    """Options and engine versions as one line: two equal recipes and two equal bodies give equal results.
+
+    Raises: ConfigError (VB1503), if the Markdown engine is not installed.
+    """
+    engines = _engines(options.markdown)
+    return json.dumps([RECIPE, engines, asdict(options)], sort_keys=True, separators=(",", ":"))
 
 
-@lru_cache(maxsize=1)
-def _engines() -> dict[str, str]:
-    return {name: _version(name) for name in ENGINES}
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:  # Frozen into one file, the packages have no metadata.
-        return "unknown"
+@lru_cache(maxsize=4)
+def _engines(markdown: str) -> dict[str, str]:
+    packages = MARKDOWN_ENGINES[markdown]
+    found = installed_versions((*ENGINES, *packages))
+    if found[packages[0]] == "unknown" and find_spec(packages[0]) is None:
+        raise ConfigError(
+            f'the Markdown engine "{markdown}" is not installed',
+            code="VB1503",
+            where="[content.markdown] engine",
+            hint=f'pip install "velobuild[{EXTRA}]", or leave `engine` out',
+        )
+    return found
 
 
 def prepare(body: str, format: BodyFormat, options: MarkupOptions) -> Prepared:
@@ -99,113 +105,9 @@ def prepare(body: str, format: BodyFormat, options: MarkupOptions) -> Prepared:
     Raises: ContentProblem (VB3001), if the body cannot be shown at all. Warnings name no place: the caller knows
     which post it is.
     """
-    body, repaired = clean_text(body)
-    warnings = [blocks.REPAIRED] if repaired else []
-    html = _as_html(body, format, options, warnings)
-    if options.html == "trusted":
-        # Balanced first, so that no stray end tag closes what the body is put into.
-        root = parsed(_balanced(html))
-    else:
-        warnings += sanitize.losses(html, options.embeds)
-        html, cut = bounded(html, frames=bool(options.embeds))
-        if cut and CUT not in warnings:
-            warnings.append(CUT)
-        root = sanitize.sanitized_tree(html, options.embeds)
-    if options.html == "text":
-        root = parsed(_paragraphs(root))
-    return _rewritten(root, options, warnings)
+    from velobuild.markup import body as making
 
-
-def _as_html(body: str, format: BodyFormat, options: MarkupOptions, warnings: list[Diagnostic]) -> str:
-    if format is BodyFormat.BLOCKS:
-        return _of_blocks(body, options, warnings)
-    if format is BodyFormat.MARKDOWN:
-        from velobuild.markup.markdown import to_html  # Most sites hold no Markdown, and loading it takes 0.1 s.
-
-        return to_html(body, smart_quotes=options.smart_quotes)
-    return body
-
-
-def _of_blocks(body: str, options: MarkupOptions, warnings: list[Diagnostic]) -> str:
-    found: list[str] = []
-
-    def fragment(html: str) -> str:
-        found.append(html)
-        if options.html == "trusted":
-            return _balanced(html)
-        # Cleaned by itself: an element that is never closed would take in the blocks that follow.
-        kept, cut = bounded(html, frames=bool(options.embeds), small_too=True)
-        if cut and CUT not in warnings:
-            warnings.append(CUT)
-        return sanitize.sanitize(kept, options.embeds)
-
-    written = blocks.to_html(body, fragment=fragment, embeds=options.embeds)
-    warnings += [warning for warning in written.warnings if warning not in warnings]
-    if options.html != "trusted":
-        warnings += sanitize.losses("\n".join(found), options.embeds)
-    return written.html
-
-
-def _balanced(html: str) -> str:
-    return keep_first_lines(clean_text(LexborHTMLParser(html, is_fragment=True).html or "")[0])
-
-
-def _rewritten(root: LexborNode, options: MarkupOptions, warnings: list[Diagnostic]) -> Prepared:
-    excerpt, words = _excerpt(root, options.excerpt_words), count_words(_all_text(root))
-    own = {origin(address) for address in (*options.own_origins, options.base_url or "")}
-    rewriting = Rewriting(
-        base_url=options.base_url,
-        own_origins=frozenset(filter(None, own)),
-        colour=options.highlight,
-        trusted=options.html == "trusted",
-    )
-    rewriting.run(root)
-    return Prepared(
-        html=rewriting.written(serialized(root)),
-        refs=tuple(rewriting.refs),
-        toc=outline(rewriting.headings, options.toc_depth),
-        words=words,
-        text=excerpt,
-        warnings=(*warnings, *rewriting.warnings),
-    )
-
-
-def _all_text(root: LexborNode) -> str:
-    return root.text(separator=" ")
-
-
-def _excerpt(root: LexborNode, words: int) -> str:
-    """The beginning of the running text; of all text, if there is none."""
-    notes = {note.mem_id for note in root.css(NOTE_MARKS)}
-    pieces, length = [], 0
-    for paragraph in root.css("p"):
-        text = "".join(_texts(paragraph, notes)) if notes else paragraph.text()
-        pieces.append(text)
-        length += count_words(text)
-        if length > words:
-            break
-    return first_words(" ".join(pieces) if length else _all_text(root), words)
-
-
-def _texts(node: LexborNode, without: set[int]) -> list[str]:
-    found: list[str] = []
-    for child in node.iter(include_text=True):
-        if child.tag == "-text":
-            found.append(child.text_lexbor())
-        elif child.mem_id not in without:
-            found += _texts(child, without)
-    return found
-
-
-def _paragraphs(root: LexborNode) -> str:
-    """The text of a tree in plain paragraphs."""
-    for node in root.css(TEXT_BLOCKS):
-        node.insert_before("\n\n")
-        node.insert_after("\n\n")
-    for node in root.css("br"):
-        node.insert_after("\n")
-    paragraphs = [piece.strip() for piece in LINES_APART.split(root.text())]
-    return "\n".join(f"<p>{escape(piece, quote=False)}</p>" for piece in paragraphs if piece)
+    return making.prepare(body, format, options)
 
 
 def prepare_comment(text: str) -> str:
@@ -213,10 +115,6 @@ def prepare_comment(text: str) -> str:
 
     Takes plain text or HTML; empty lines part paragraphs and single line breaks are kept.
     """
-    html, _ = bounded(clean_text(text)[0])
-    cleaned = clean_text(sanitize.sanitize_comment(html))[0].strip()
-    if COMMENT_BLOCK.search(cleaned):
-        return cleaned
-    pieces = [piece.strip().replace("\n", "<br>\n") for piece in LINES_APART.split(cleaned)]
-    # Cleaned once more, for an element that spans two paragraphs is only closed there.
-    return sanitize.sanitize_comment("".join(f"<p>{piece}</p>" for piece in pieces if piece))
+    from velobuild.markup import body as making
+
+    return making.prepare_comment(text)

@@ -2,7 +2,7 @@
 
 Where a media file ends up, or at which address another post stands, is known late and changes alone. So a prepared
 body holds a slot in place of each address: it can be kept as long as body and options are the same, and filling it is
-one pass over the text. A slot is a kind letter and the number of a `Ref` between two private-use characters, which
+one pass over the text. A slot is a kind letter and the number of a `Ref` between two control characters, which
 `clean_text` takes out of all content before.
 """
 
@@ -22,7 +22,6 @@ from velobuild.markup.text import SLOT_CLOSE, SLOT_OPEN
 RefKind = Literal["link", "image", "file"]
 SlotKind = Literal["a", "z", "i", "s", "v", "p"]
 """Link start and end, picture, `<source>`, and the attributes src and poster of a player."""
-SLOT = re.compile(f"{SLOT_OPEN}([azisvp])([0-9]+){SLOT_CLOSE}")
 
 # Nothing but a tag begins with a raw `<` here, and every value stands in double quotes.
 FRAGMENT_LINK = re.compile(r'(<a(?: [^\s=">]+="[^"]*")*? href=")#')
@@ -59,6 +58,9 @@ class Resolved:
     placeholder: bool = False
 
 
+# Made once: `json.dumps` makes one at each call.
+_plain = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 Resolve = Callable[[Ref], Resolved | None]
 
 
@@ -93,24 +95,28 @@ def fill(prepared: Prepared, resolve: Resolve) -> str:
     if not refs:
         return prepared.html
     answers = [resolve(ref) for ref in refs]
-
-    def written(found: re.Match[str]) -> str:
-        number = int(found[2])
+    first, *slots = prepared.html.split(SLOT_OPEN)
+    pieces = [first]
+    for piece in slots:
+        mark, _, text = piece.partition(SLOT_CLOSE)
+        number = int(mark[1:])
         answer = answers[number]
-        if answer is None:
-            return ""
-        kind, ref = found[1], refs[number]
-        if kind == "a":
-            return f'<a href="{escape(answer.url)}"{ref.attributes}>'
-        if kind == "z":
-            return "</a>"
-        if kind == "i":
-            return _picture(ref, answer)
-        if kind == "s":
-            return f'<source src="{escape(answer.url)}"{ref.attributes}>'
-        return f'{" src" if kind == "v" else " poster"}="{escape(answer.url)}"'
+        if answer is not None:
+            pieces.append(_filled(mark[0], refs[number], answer))
+        pieces.append(text)
+    return "".join(pieces)
 
-    return SLOT.sub(written, prepared.html)
+
+def _filled(kind: str, ref: Ref, answer: Resolved) -> str:
+    if kind == "a":
+        return f'<a href="{escape(answer.url)}"{ref.attributes}>'
+    if kind == "z":
+        return "</a>"
+    if kind == "i":
+        return _picture(ref, answer)
+    if kind == "s":
+        return f'<source src="{escape(answer.url)}"{ref.attributes}>'
+    return f'{" src" if kind == "v" else " poster"}="{escape(answer.url)}"'
 
 
 def with_fragments_at(html: str, url: str) -> str:
@@ -148,7 +154,7 @@ def encode(prepared: Prepared) -> bytes:
         _plain_toc(prepared.toc),
         [[w.code, w.what, w.where, w.hint, w.severity.value, w.excerpt] for w in prepared.warnings],
     ]
-    return f"{json.dumps(rest, ensure_ascii=False, separators=(',', ':'))}\n{prepared.html}".encode()
+    return f"{_plain(rest)}\n{prepared.html}".encode()
 
 
 def decode(encoded: bytes) -> Prepared:

@@ -17,7 +17,7 @@ from selectolax.lexbor import LexborNode
 
 from velobuild.errors import Diagnostic
 from velobuild.markup.text import clean_text, names
-from velobuild.markup.tree import keep_first_lines, parsed, serialized
+from velobuild.markup.tree import inside, keep_first_lines, parsed
 from velobuild.markup.urls import FILE_SCHEMES, LINK_SCHEMES, body_id, checked, host
 
 INLINE = (
@@ -80,7 +80,10 @@ WORDS_OF = {
     "dir": frozenset({"ltr", "rtl", "auto"}),
     "scope": frozenset({"row", "col", "rowgroup", "colgroup"}),
 }
-LOST = re.compile(r"<(applet|embed|form|frame|iframe|math|object|script|style|svg)\b[^>]{0,2000}", re.IGNORECASE)
+# The look ahead spares most tags the list.
+LOST = re.compile(
+    r"<(?=[aefimos])(applet|embed|form|frame|iframe|math|object|script|style|svg)\b[^>]{0,2000}", re.IGNORECASE
+)
 FRAME_SOURCE = re.compile(r"""\ssrc\s*=\s*["']?\s*([^"'\s>]+)""", re.IGNORECASE)
 
 ROUNDS_MAX = 8
@@ -94,11 +97,11 @@ def sanitize(html: str, embeds: tuple[str, ...] = ()) -> str:
     Ids get the prefix `c-` (in-page links too), classes are kept if themes know them, addresses if their scheme is
     http, https, mailto or tel. Cleaning twice gives the same as cleaning once.
     """
-    return serialized(sanitized_tree(html, embeds))
+    return keep_first_lines(sanitized_tree(html, embeds)[1])
 
 
-def sanitized_tree(html: str, embeds: tuple[str, ...] = ()) -> LexborNode:
-    """As `sanitize`, as a tree.
+def sanitized_tree(html: str, embeds: tuple[str, ...] = ()) -> tuple[LexborNode, str]:
+    """As `sanitize`: as a tree, and as its serializer writes it (`markup.tags` says how that can be read).
 
     What leaves the cleaner is read by a second, unrelated parser. Elements that an author put where they cannot stand
     may move when they are read again; so the result is cleaned until both parsers agree that nothing moves. Nearly
@@ -109,14 +112,16 @@ def sanitized_tree(html: str, embeds: tuple[str, ...] = ()) -> LexborNode:
         clean = cleaner.clean(html)
         if "&#" in html:
             clean = clean_text(clean)[0]  # A numeric entity has become a character only now.
-        clean = keep_first_lines(clean)
-        root = parsed(clean)
-        html = serialized(root)
+        root = parsed(keep_first_lines(clean))
+        html = inside(root)
         if html == clean:
-            for frame in root.css("iframe") if embeds else ():
+            frames = root.css("iframe") if embeds else []
+            for frame in frames:
                 _in_order(frame)
-            return root
-    return parsed(nh3.clean_text(root.text()))
+            return root, inside(root) if frames else html
+        html = keep_first_lines(html)
+    root = parsed(nh3.clean_text(root.text()))
+    return root, inside(root)
 
 
 def _in_order(node: LexborNode) -> None:
@@ -172,19 +177,22 @@ def _comment_attribute(tag: str, name: str, value: str) -> str | None:
 
 def _attribute_filter(embeds: frozenset[str]) -> AttributeFilter:
     def keep(tag: str, name: str, value: str) -> str | None:
-        if name == "class":
-            return kept_classes(value) or None
-        if name == "id":
-            return body_id(value) or None
+        # The order is that of what bodies hold most: this is asked for every attribute of every element.
         if name == "href":
             if value.startswith("#"):
                 return "#" + body_id(value[1:]) if len(value) > 1 else None
             return checked(value)
+        if name == "class":
+            return kept_classes(value) or None
+        if name == "id":
+            return body_id(value) or None
         if name in {"src", "poster"}:
             address = None if value.startswith("#") else checked(value, FILE_SCHEMES)
             if tag == "iframe":
                 return address if address and host(address) in embeds and address.startswith("https:") else None
             return address
+        if name in {"alt", "title"}:
+            return value
         if name == "rel":
             return " ".join(word for word in value.lower().split() if word in REL) or None
         if name in NUMBERS and tag != "data":

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
+from typing import Protocol
 
 from velobuild.config.schema import LimitsConfig, Secret
 from velobuild.errors import Diagnostic, OutputError, Severity, VelobuildError
-from velobuild.http.addresses import AddressPolicy, shown
-from velobuild.http.download import Downloader, NotModified, TemporaryFailure, Validators
+from velobuild.http.addresses import Address, AddressPolicy, shown
+from velobuild.http.download import Downloaded, Downloader, NotModified, TemporaryFailure, Validators
 from velobuild.media.bounds import Budget, Hosts
 from velobuild.media.store import ObjectStore, Stored, disk_errors
 from velobuild.model.assets import Asset, AssetRows
@@ -54,6 +55,30 @@ class MediaReport:
     bytes: int = 0
 
 
+class Policy(Protocol):
+    """Which addresses files may come from."""
+
+    def permit(self, url: str) -> Address:
+        """Raises GuardRefused (VB4002)."""
+        ...
+
+
+class Downloads(Protocol):
+    """What one worker gets its files through: see `Downloader.download`."""
+
+    def download(
+        self,
+        url: str,
+        into: Path,
+        *,
+        known: Validators | None = None,
+        expected_size: int | None = None,
+        spend: Callable[[int], None] = ...,
+    ) -> Downloaded | NotModified: ...
+
+    def close(self) -> None: ...
+
+
 class MediaLibrary:
     """The site's media. `rows` is asked and told by the calling thread alone; `workers` threads use the network.
 
@@ -66,14 +91,14 @@ class MediaLibrary:
         objects: Path,
         rows: AssetRows,
         *,
-        policy: AddressPolicy,
+        policy: Policy,
         limits: LimitsConfig,
         warn: Warn,
         clock: Clock = utc_now,
         progress: Progress | None = None,
         workers: int = WORKERS,
         file_token: Callable[[], Secret] | None = None,
-        open_downloader: Callable[[Event], Downloader] | None = None,
+        open_downloader: Callable[[Event], Downloads] | None = None,
     ) -> None:
         self._objects = objects
         self._store = ObjectStore(objects)
@@ -118,7 +143,7 @@ class MediaLibrary:
 
     def _run(self, jobs: list[Job], budget: Budget) -> dict[str, Outcome]:
         stop = Event()
-        idle: SimpleQueue[Downloader] = SimpleQueue()
+        idle: SimpleQueue[Downloads] = SimpleQueue()
         hosts = Hosts()
         outcomes: dict[str, Outcome] = {}
         with contextlib.ExitStack() as cleanup:
@@ -139,7 +164,7 @@ class MediaLibrary:
                 executor.shutdown(wait=True, cancel_futures=True)
         return outcomes
 
-    def _attempt(self, job: Job, idle: SimpleQueue[Downloader], hosts: Hosts, budget: Budget) -> Asset | None:
+    def _attempt(self, job: Job, idle: SimpleQueue[Downloads], hosts: Hosts, budget: Budget) -> Asset | None:
         """In a worker: the new copy, or None if the server has nothing new."""
         url = job.wanted.url
         origin = self._policy.permit(url).origin
@@ -155,7 +180,7 @@ class MediaLibrary:
         hosts.note(origin, failed=False)
         return asset
 
-    def _download(self, job: Job, downloader: Downloader, budget: Budget) -> Asset | None:
+    def _download(self, job: Job, downloader: Downloads, budget: Budget) -> Asset | None:
         url, into = job.wanted.url, self._store.incoming(job.wanted.url)
         budget.spend(0)
         known = job.known
@@ -226,7 +251,8 @@ class MediaLibrary:
             last_modified=validators.last_modified,
         )
 
-    def _downloader(self, stop: Event) -> Downloader:
+    def _downloader(self, stop: Event) -> Downloads:
+        assert isinstance(self._policy, AddressPolicy)
         return Downloader(self._policy, limit_bytes=self._limits.media_bytes, stop=stop, file_token=self._file_token)
 
 

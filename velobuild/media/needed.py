@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from velobuild.content.dirty import PostBefore, marked
 from velobuild.graph.bodies import media_of
 from velobuild.graph.reader import Reader, absolute_media
 from velobuild.graph.site import Site
-from velobuild.http.addresses import AddressPolicy
-from velobuild.media.fetch import MediaLibrary, Wanted
+from velobuild.media.fetch import WORKERS, MediaLibrary, Wanted
+from velobuild.media.places import Places, in_folder
 from velobuild.model.entries import Collection, Media
 from velobuild.model.ports import Clock, Progress, Warn
 
@@ -23,6 +23,9 @@ USES = (
     "SELECT url, min(post_id), title FROM media_use JOIN permalink USING (post_id) JOIN post ON post.id = post_id "
     "GROUP BY url ORDER BY url"
 )
+# PHP's own server, on which a CometCMS may run, answers one request after the other.
+ONE_AT_A_TIME = frozenset({"cometcms"})
+FEW_WORKERS = 2
 
 
 def open_library(
@@ -33,25 +36,22 @@ def open_library(
     clock: Clock,
     warn: Warn,
     progress: Progress | None,
-    file_token: Callable[[], Secret] | None = None,
+    file_tokens: Mapping[str, Callable[[], Secret]] | None = None,
 ) -> MediaLibrary | None:
-    """The library of a site that has a CMS; None for one that never had one. Raises ConfigError."""
-    if site.cms_url is None:
+    """The library of a site that has a CMS or a folder; None for one that never had one. Raises ConfigError."""
+    if not site.source_urls:
         return None
-    policy = AddressPolicy.of(
-        site.cms_url,
-        record_urls=[absolute_media(media.url, site) for media in reader.media],
-        media_hosts=site.config.source.media_hosts,
-    )
+    places = Places.of(site, [absolute_media(media.url, site) for media in reader.media], file_tokens, clock=clock)
     return MediaLibrary(
         objects_of(site.state),
         AssetTable(connection),
-        policy=policy,
+        policy=places,
         limits=site.config.limits,
         clock=clock,
         warn=warn,
         progress=progress,
-        file_token=file_token,
+        workers=FEW_WORKERS if any(source.type in ONE_AT_A_TIME for source in site.config.sources) else WORKERS,
+        open_downloader=places.open,
     )
 
 
@@ -66,31 +66,29 @@ def needed(connection: Connection, reader: Reader, *, recheck: frozenset[str] | 
     `recheck` are the addresses whose record changed; None asks for all of them again.
     """
     site = reader.site
-    assert site.cms_url is not None
     records = {absolute_media(media.url, site): media for media in reader.media}
-    policy = AddressPolicy.of(site.cms_url, record_urls=records, media_hosts=site.config.source.media_hosts)
+    places = Places.of(site, records)
     return [
         Wanted(
             url,
             where,
             expected_size=_size(records.get(url)),
-            recheck=recheck is None or url in recheck,
+            # Looking at a file of a folder costs next to nothing, and no record tells that it changed.
+            recheck=recheck is None or url in recheck or in_folder(url),
         )
         for url, where in _uses(connection, reader)
-        if policy.allows(url)
+        if places.allows(url)
     ]
 
 
 def wanted_of(connection: Connection, reader: Reader, urls: Iterable[str], *, recheck: frozenset[str]) -> list[Wanted]:
     """The same for single addresses, of which those in `recheck` are asked for again."""
-    site = reader.site
-    assert site.cms_url is not None
-    records = {absolute_media(media.url, site): media for media in reader.media}
-    policy = AddressPolicy.of(site.cms_url, record_urls=records, media_hosts=site.config.source.media_hosts)
+    records = {absolute_media(media.url, reader.site): media for media in reader.media}
+    places = Places.of(reader.site, records)
     return [
         Wanted(url, where or url, expected_size=_size(records.get(url)), recheck=url in recheck)
         for url in sorted(urls)
-        if policy.allows(url)
+        if places.allows(url)
         for where in [_user_of(connection, url)]
     ]
 

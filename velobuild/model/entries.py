@@ -11,6 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
+DRAFT = "velobuild_draft"
+"""Among a post's `extra`, in a preview with drafts alone: it is none that is published."""
 
 
 class BodyFormat(StrEnum):
@@ -146,6 +148,16 @@ class ChangeSet:
 
     def __bool__(self) -> bool:
         return bool(self.changes)
+
+
+SOURCE_MARK = ":"
+"""Between the name of the source and the id that an entry has there, where the source has a name."""
+
+
+def source_of(id: str) -> str:
+    """The name of the source that an entry's id begins with; "" if it has none."""
+    name, mark, _ = id.partition(SOURCE_MARK)
+    return name if mark else ""
 
 
 SLUG_BYTES_MAX = 200

@@ -88,7 +88,8 @@ class SyncReport:
 
     `calls_today` are those of this machine with the same key since midnight UTC, this synchronisation's among them.
     `left_in_window` is how many more the current window, most often a minute, has room for: as the CMS's headers said
-    last, else by velobuild's own count.
+    last, else by velobuild's own count. `named` are the ids of the posts that were asked for singly because events
+    named them, and `stale` those of them whose answers were older than their events.
     """
 
     revision: int
@@ -101,6 +102,8 @@ class SyncReport:
     members_only_skipped: int = 0
     excluded_by_tag: int = 0
     warnings: tuple[Diagnostic, ...] = ()
+    named: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

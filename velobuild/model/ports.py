@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from velobuild.errors import Diagnostic
 from velobuild.model.entries import Collection, Delta
@@ -50,5 +51,37 @@ class Source(Protocol):
 
         Raises TokenError, SourceUnavailable or ProtocolError; what was yielded before stays staged, so that the next
         call fetches none of it again.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPost:
+    """A post that an event names by its id or its slug, and what the event says of it: a floor, never the truth.
+
+    `there` is whether the post should be published now, None where events contradict each other; `updated_at` is the
+    time of the change, where the event tells it.
+    """
+
+    id: str | None
+    slug: str | None = None
+    there: bool | None = None
+    updated_at: datetime | None = None
+
+    def with_(self, other: NamedPost) -> NamedPost:
+        """Both events about the one post: the later time, and no claim where they differ."""
+        times = [at for at in (self.updated_at, other.updated_at) if at is not None]
+        there = self.there if self.there == other.there else None
+        return NamedPost(self.id or other.id, self.slug or other.slug, there, max(times, default=None))
+
+
+@runtime_checkable
+class FetchesPosts(Protocol):
+    """A source that can read posts singly. A source that cannot is asked for everything instead."""
+
+    def fetch(self, ids: Sequence[str]) -> Iterator[Delta]:
+        """One delta for each post of which the answer is certain: it as it is now, or that it is gone.
+
+        A delta of another collection before it brings what the post needs, such as its cover. Raises as `changes`.
         """
         ...

@@ -22,6 +22,7 @@ from velobuild.pipeline.fetching import fetch_media
 from velobuild.pipeline.keeping import POSTS as LIVE_POSTS
 from velobuild.pipeline.keeping import live_posts
 from velobuild.pipeline.making import Outcome, make, settle, strict_refusal
+from velobuild.pipeline.naming import synchronise_named
 from velobuild.pipeline.preparing import prepare
 from velobuild.pipeline.run import BuildOptions, Run
 from velobuild.pipeline.syncing import once_more_if_damaged, opened, read_local_pages, synchronise
@@ -31,7 +32,7 @@ from velobuild.publish.guard import SecretScan, shrink
 from velobuild.publish.inplace import InPlace
 from velobuild.publish.releases import Releases
 from velobuild.render.theme import Theme, load_theme
-from velobuild.sources import file_tokens
+from velobuild.sources import file_tokens_by_address, has_local, is_local
 
 PASSES_MAX = 3
 FORMER = "former_paths"
@@ -65,9 +66,15 @@ def _build(run: Run, cache: Path | None) -> BuildReport:
         theme = load_theme(loaded.config, loaded.root)
         synced = _sync(run, store, cache)
         read_local_pages(store, loaded)
-        site = Site(loaded.root, loaded.state, loaded.config, options.now or run.clock())
-        token = file_tokens(loaded, cache=cache, clock=run.clock)
-        updated = update(run, connection, site, theme, publisher, file_token=token)
+        site = Site(
+            loaded.root,
+            loaded.state,
+            loaded.config,
+            options.now or run.clock(),
+            preview_at=run.clock() if loaded.drafts else None,
+        )
+        tokens = file_tokens_by_address(loaded, cache=cache, clock=run.clock)
+        updated = update(run, connection, site, theme, publisher, file_tokens=tokens)
         if updated is not None:
             return _report(run, store, site, synced, updated.published, pages=updated.pages, files=updated.files)
         if options.clean:
@@ -78,7 +85,7 @@ def _build(run: Run, cache: Path | None) -> BuildReport:
         with run.phase("prepare"):
             ready = prepare(run, connection, site)
         with run.phase("media"):
-            fetch_media(run, connection, site, store, file_token=token)
+            fetch_media(run, connection, site, store, file_tokens=tokens)
         published, made = _publish(run, connection, site, theme, publisher, ready.unshown)
         ready.sweep(connection)
         return _report(run, store, site, synced, published, pages=made.pages, files=0)
@@ -162,16 +169,31 @@ def refuse_held(held: int | None) -> None:
 
 
 def _sync(run: Run, store: Store, cache: Path | None) -> SyncReport | None:
-    if run.options.offline:
-        if store.note("cursor") is None and not store.revision:
+    offline = run.options.offline
+    if offline:
+        if store.note("cursor") is None and not store.revision and not is_local(run.loaded.config):
             raise SourceUnavailable(
                 "nothing has been synced yet, so there is nothing to build offline",
                 code="VB2106",
                 where=str(run.loaded.state),
                 hint="run `velobuild sync` once with access to the CMS",
             )
-        return None
+        if not has_local(run.loaded.config):
+            return None
     with run.phase("sync"):
+        if run.options.named:
+            report = synchronise_named(
+                store,
+                run.loaded,
+                run.options.named,
+                cache=cache,
+                allow_shrink=run.options.allow_shrink,
+                clock=run.clock,
+                warn=run.warn,
+                progress=run.progress,
+            )
+            if report is not None:
+                return report
         return synchronise(
             store,
             run.loaded,
@@ -180,6 +202,7 @@ def _sync(run: Run, store: Store, cache: Path | None) -> SyncReport | None:
             clock=run.clock,
             warn=run.warn,
             progress=run.progress,
+            offline=offline,
         )[0]
 
 

@@ -16,6 +16,7 @@ from velobuild.errors import Diagnostic
 from velobuild.graph.reader import Reader
 from velobuild.graph.site import Site
 from velobuild.media.needed import due, is_used, needed, objects_of, open_library, urls_of, uses_of_change, wanted_of
+from velobuild.media.places import in_folder
 from velobuild.media.store import ObjectStore
 from velobuild.model.assets import path_of
 from velobuild.pipeline.run import Run
@@ -24,16 +25,17 @@ CHECKED = "media_checked_at"
 
 
 def fetch_media(
-    run: Run, connection: Connection, site: Site, store: Store, *, file_token: Callable[[], Secret] | None
+    run: Run, connection: Connection, site: Site, store: Store, *, file_tokens: Mapping[str, Callable[[], Secret]]
 ) -> None:
     """Fetch what is new or whose record changed; once a day ask for all again, since bytes can change alone.
 
-    `file_token` gives what opens the CMS's protected files. Afterwards the asset rows name exactly the files that pages
+    `file_tokens` gives, by a CMS's address, what opens its protected files. Files of a folder are looked at in every
+    build, offline too. Afterwards the asset rows name exactly the files that pages
     may link to. Raises OutputError.
     """
     reader = Reader(connection, site)
     library = open_library(
-        connection, site, reader, clock=run.clock, warn=run.warn, progress=run.progress, file_token=file_token
+        connection, site, reader, clock=run.clock, warn=run.warn, progress=run.progress, file_tokens=file_tokens
     )
     if library is None:
         return
@@ -44,8 +46,8 @@ def fetch_media(
     changed = set(json.loads(store.note(MEDIA_CHANGED) or "[]"))
     recheck = urls_of((record for record in reader.media if record.id in changed), site)
     wanted = needed(connection, reader, recheck=None if all_again else recheck)
+    library.fetch([one for one in wanted if in_folder(one.url)] if run.options.offline else wanted)
     if not run.options.offline:
-        library.fetch(wanted)
         if all_again:
             store.remember(CHECKED, now.isoformat())
         if changed:
@@ -56,7 +58,7 @@ def fetch_media(
         rows.forget(url)
     if stale or all_again:
         ObjectStore(objects_of(site.state)).keep_only(sha256 for _, sha256, *_ in rows.published())
-    never = [one for one in wanted if one.url not in usable]
+    never = [one for one in wanted if one.url not in usable and not in_folder(one.url)]
     if run.options.offline and never:
         run.warn(
             Diagnostic(
@@ -77,14 +79,14 @@ class MediaMoves:
 
 
 def fetch_some(
-    run: Run, connection: Connection, site: Site, reader: Reader, *, file_token: Callable[[], Secret] | None
+    run: Run, connection: Connection, site: Site, reader: Reader, *, file_tokens: Mapping[str, Callable[[], Secret]]
 ) -> MediaMoves | None:
     """Fetch what the changed posts need, and let go of what nothing uses any more. None where all must be looked at:
     when files are due to be asked for again, or the site's own pictures changed. Raises OutputError.
     """
     store = Store(connection)
-    if site.cms_url is None:
-        return MediaMoves({}, frozenset())
+    if any(source.type == "folder" for source in site.config.sources):
+        return None  # whose files no record describes: each is looked at
     if not run.options.offline and due(store.note(CHECKED), run.clock()):
         return None
     if connection.execute("SELECT 1 FROM dirty WHERE kind = 'settings'").fetchone() is not None:
@@ -102,7 +104,7 @@ def fetch_some(
         return None
     if wanted:
         library = open_library(
-            connection, site, reader, clock=run.clock, warn=run.warn, progress=run.progress, file_token=file_token
+            connection, site, reader, clock=run.clock, warn=run.warn, progress=run.progress, file_tokens=file_tokens
         )
         assert library is not None
         library.fetch(wanted_of(connection, reader, wanted, recheck=frozenset(again)))

@@ -6,7 +6,6 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from velobuild.content.codec import tag_key
 from velobuild.content.database import Connection
 from velobuild.content.permalinks import assign, former_paths
 from velobuild.errors import ContentProblem, Diagnostic, Severity
@@ -46,7 +45,8 @@ def settle(run: Run, connection: Connection, site: Site, without: frozenset[str]
         as_of=site.as_of,
         reserved=reserved(Reader(connection, site)),
         without=without,
-        exclude_tags=frozenset(tag_key(tag) for tag in site.config.source.exclude_tags),
+        exclude_tags=site.excluded_tags,
+        sources=[source.name or "" for source in site.config.sources],
     )
 
 
@@ -103,6 +103,8 @@ def _anew(run: Run) -> str | None:
     """Why the user wants every page made anew."""
     if run.options.clean:
         return "--clean"
+    if run.loaded.drafts:
+        return "a preview with drafts, in which each page says what time it is"
     # Whether a warning counts must not depend on what was built before.
     return "--strict" if run.options.strict else None
 

@@ -10,12 +10,15 @@ from datetime import datetime
 
 from velobuild.config.schema import Loaded
 from velobuild.errors import Diagnostic
-from velobuild.model.ports import Clock, Progress, Warn
+from velobuild.model.ports import Clock, NamedPost, Progress, Warn
 
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """What one build may do. `now` replaces the clock for what is due; `clean` uses no memo and no shortcut."""
+    """What one build may do. `now` replaces the clock for what is due; `clean` uses no memo and no shortcut.
+
+    `named` are the posts that events name: where they suffice, they alone are asked for, and nothing is listed.
+    """
 
     offline: bool = False
     allow_shrink: bool = False
@@ -23,6 +26,7 @@ class BuildOptions:
     clean: bool = False
     wait: bool = False
     now: datetime | None = None
+    named: tuple[NamedPost, ...] = ()
 
 
 @dataclass(slots=True)

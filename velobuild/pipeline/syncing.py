@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -11,16 +12,21 @@ from typing import TypeVar
 from velobuild.config.schema import Loaded
 from velobuild.content.database import Connection, DatabaseDamaged, open_database, set_aside_if_damaged
 from velobuild.content.store import Store
-from velobuild.errors import Diagnostic
+from velobuild.errors import ContentProblem, Diagnostic, GuardRefused
 from velobuild.model.entries import ChangeSet, Collection, Delta
 from velobuild.model.outputs import SyncReport
-from velobuild.model.ports import Clock, Progress, Warn, utc_now
+from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
 from velobuild.publish.guard import shrink
 from velobuild.publish.lock import SiteLock
-from velobuild.sources import open_source
+from velobuild.sources import are_named, open_source
 from velobuild.sources.pages import read_pages
+from velobuild.sources.several import LOCAL_PAGE, cursor_of_one, known_of_one
 
 T = TypeVar("T")
+RIVAL_PAGES = (
+    "SELECT json_extract(value, '$.path') AS path, min(id), max(id) FROM entry WHERE collection = 'pages' "
+    "GROUP BY path HAVING count(*) > 1 ORDER BY path LIMIT 1"
+)
 
 
 @contextmanager
@@ -76,23 +82,41 @@ def synchronise(
     clock: Clock,
     warn: Warn,
     progress: Progress | None,
+    offline: bool = False,
 ) -> tuple[SyncReport, ChangeSet]:
-    """Stage what arrives, then apply all of it as one revision, unless the site would shrink too much."""
-    loaded.require_tokens()
+    """Stage what arrives, then apply all of it as one revision, unless the site would shrink too much.
+
+    `offline` reads what is on this machine alone.
+    """
+    if not offline:
+        loaded.require_tokens()
     found: list[Diagnostic] = []
 
     def tell(finding: Diagnostic) -> None:
         found.append(finding)
         warn(finding)
 
-    with open_source(loaded, cache=cache, clock=clock, warn=tell, progress=progress) as opened_source:
+    known: Known = store
+    cursor = store.note("cursor")
+    if not are_named(loaded.config):
+        known, cursor = known_of_one(store), cursor_of_one(cursor)
+    opening = open_source(loaded, cache=cache, clock=clock, warn=tell, progress=progress, offline=offline)
+    with opening as opened_source:
         closings: list[Delta] = []
-        for delta in opened_source.source.changes(store, store.note("cursor")):
+        for delta in opened_source.source.changes(known, cursor):
             if delta.complete:
                 closings.append(delta)
             else:
                 store.stage(delta)
         tally = opened_source.source.tally
+    closings = with_local_pages(store, closings)
+    if tally.emptied and not allow_shrink:
+        raise GuardRefused(
+            f"all posts of `{tally.emptied[0]}` would vanish from the site",
+            code="VB5001",
+            where=f"source.{tally.emptied[0]}",
+            hint="look whether they are really gone; if so, build once with --allow-shrink",
+        )
     guard_shrink(store, closings, loaded, as_of=clock(), allowed=allow_shrink, may_empty=tally.may_empty)
     changes = store.apply(closings)
     gone = sum(change.after is None and change.collection is Collection.POSTS for change in changes.changes)
@@ -123,4 +147,31 @@ def guard_shrink(
 
 def read_local_pages(store: Store, loaded: Loaded) -> ChangeSet:
     """Take in the site's own Markdown pages. Raises ContentProblem, OutputError."""
-    return store.apply([read_pages(loaded.root / loaded.config.content.pages)])
+    delta = read_pages(loaded.root / loaded.config.content.pages)
+    of_sources = {id: v for id, v in store.versions(Collection.PAGES).items() if not id.startswith(LOCAL_PAGE)}
+    changes = store.apply([replace(delta, versions={**of_sources, **delta.versions})])
+    refuse_rival_pages(store)
+    return changes
+
+
+def with_local_pages(store: Store, closings: list[Delta]) -> list[Delta]:
+    """The closings of the sources without harm to the site's own pages; pages of a source that has gone go with it."""
+    known = store.versions(Collection.PAGES)
+    local = {id: version for id, version in known.items() if id.startswith(LOCAL_PAGE)}
+    found = [delta for delta in closings if delta.collection is Collection.PAGES]
+    if not found and len(local) < len(known):
+        found = [Delta(Collection.PAGES, complete=True)]
+    others = [delta for delta in closings if delta.collection is not Collection.PAGES]
+    return [*others, *(replace(delta, versions={**local, **delta.versions}) for delta in found)]
+
+
+def refuse_rival_pages(store: Store) -> None:
+    """Raises ContentProblem VB3003 if two pages, whichever source they come from, want one address."""
+    rivals = store.connection.execute(RIVAL_PAGES).fetchone()
+    if rivals is not None:
+        raise ContentProblem(
+            f"two pages want the address /{rivals[0]}/",
+            code="VB3003",
+            where=f"{rivals[1]} and {rivals[2]}",
+            hint="give one of them another path",
+        )

@@ -52,10 +52,11 @@ def recipe_hash(site: Site, theme: Theme, media_origins: Iterable[str]) -> str:
 def plain_config(config: Config) -> dict[str, object]:
     """The configuration without what changes no byte of the site."""
     values = asdict(config)
-    for name in ("build", "limits"):
+    for name in ("build", "limits", "listen"):
         values.pop(name)
-    for name in ("token_env", "token_file", "rate_limit"):
-        values["source"].pop(name)
+    for source in (values["source"], *values["more_sources"]):
+        for name in ("token_env", "token_file", "rate_limit"):
+            source.pop(name)
     return values
 
 

@@ -7,11 +7,10 @@ left to a full build, which walks through the whole site and renders what has ch
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from velobuild.config.schema import Secret
-from velobuild.content.codec import tag_key
 from velobuild.content.database import Connection
 from velobuild.content.dirty import PostBefore, marked
 from velobuild.content.memo import Memo, memo_key
@@ -58,13 +57,13 @@ def update(
     theme: Theme,
     publisher: Releases | InPlace,
     *,
-    file_token: Callable[[], Secret] | None,
+    file_tokens: Mapping[str, Callable[[], Secret]],
 ) -> Updated | None:
     """Bring the live site up to date by changing single files; None where the whole site must be walked through.
 
     Raises GuardRefused, OutputError; the live site is then as it was.
     """
-    if run.options.clean or run.options.strict:
+    if run.options.clean or run.options.strict or site.preview_at is not None:
         return None
     tracing = Tracing(connection, site, theme, publisher.identity())
     if tracing.needs_all is not None:
@@ -76,7 +75,7 @@ def update(
         if not _settle(connection, site) or not _prepare(run, connection, site):
             return None
     with run.phase("media"):
-        media = fetch_some(run, connection, site, tracing.reader, file_token=file_token)
+        media = fetch_some(run, connection, site, tracing.reader, file_tokens=file_tokens)
     if media is None:
         return None
     with run.phase("plan"):
@@ -97,7 +96,7 @@ def _settle(connection: Connection, site: Site) -> bool:
         zone=site.zone,
         as_of=site.as_of,
         fixed=reserved(reader, terms=False),
-        exclude_tags=frozenset(tag_key(tag) for tag in site.config.source.exclude_tags),
+        exclude_tags=site.excluded_tags,
     )
 
 

@@ -46,7 +46,8 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 class FeedItem:
     """One post in a feed. `url` and every URL in `content_html` are absolute; times are aware; `summary` is plain text.
 
-    `id` comes from `entry_id` and never changes. Without `content_html` the feed carries the summary alone.
+    `id` comes from `entry_id` and never changes; `guid` takes its place in RSS alone, where it need be no IRI.
+    Without `content_html` the feed carries the summary alone.
     """
 
     id: str
@@ -58,6 +59,7 @@ class FeedItem:
     tags: tuple[str, ...] = ()
     summary: str | None = None
     content_html: str | None = None
+    guid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,8 @@ def _entry(item: FeedItem, feed_type: str) -> _Entry:
     entry = _Entry()
     url = ascii_url(item.url)
     entry.id(item.id)
+    if item.guid and feed_type == RSS_TYPE:
+        entry.guid(_line(item.guid), permalink=False)
     entry.title(_line(item.title) or url)
     entry.link(href=url, rel="alternate", type="text/html")
     entry.published(_utc(item.published))

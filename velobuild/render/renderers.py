@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import chain
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 File = tuple[str, bytes, Phase]
 """(path, bytes, when it goes live) of what one target becomes."""
 
+IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:[^\s<>\"{}|\\^`\x00-\x20]{1,500}")
 LISTS = frozenset({"home", "list", "tag", "tags", "archive", "year", "feed", "sitemap"})
 
 
@@ -116,12 +118,18 @@ def _robots(rendering: Rendering, target: Target) -> File:
     return target.path, robots(site.absolute(site.url_of("/")), site.config.seo.sitemap), Phase.PAGES
 
 
+def _own_id(post: PostView) -> str | None:
+    """What a post was called in the feeds of the system that it came from, where that is known: `guid`."""
+    own = post.extra.get("guid")
+    return own if isinstance(own, str) and 0 < len(own) <= 500 else None
+
+
 def _feed(reader: Reader, target: Target) -> Any:
     from velobuild.render.feeds import FeedItem, FeedSource, entry_id, feed_id
 
     site = reader.site
     config = site.config
-    origin = site.cms_url or site.base_url
+    origin = site.config.main_source.url or site.base_url
     title, home, name = reader.title, site.url_of("/"), "home"
     query = Query(limit=config.feeds.size)
     if "tag" in target.params:
@@ -132,8 +140,10 @@ def _feed(reader: Reader, target: Target) -> Any:
         title, home, name = f"{title}: {term.name}", term.url, f"tags/{term.key}"
 
     def item(post: PostView) -> FeedItem:
+        own = _own_id(post)
         return FeedItem(
-            id=entry_id(origin, post.id),
+            id=own if own and IRI.fullmatch(own) else entry_id(origin, post.id),
+            guid=own,
             title=post.title,
             url=post.canonical,
             published=post.published or post.updated,

@@ -20,6 +20,7 @@ from velobuild.graph.reader import Reader
 from velobuild.graph.views import Pager, PageView, SiteView, YearView
 from velobuild.model.keys import Query
 from velobuild.model.outputs import Target
+from velobuild.render.drafts import as_preview, banner_text
 from velobuild.render.theme import Theme
 
 NO_ATTRIBUTE = re.compile(r"'(?:[\w.]+\.)?(\w+) object' has no attribute '(\w+)'")
@@ -133,6 +134,8 @@ class Templates:
         try:
             context.update(self._context(target))
             text = self._environment.get_template(target.template).render(context)
+            if self._reader.site.preview_at is not None:
+                text = as_preview(text, banner_text(context.get("post"), at=self._reader.site.preview_at))
         except ContentProblem:
             raise
         except Exception as error:

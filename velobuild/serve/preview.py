@@ -1,20 +1,23 @@
 """The preview server: what was built, as a static host would show it.
 
-Each request looks through the output link anew, so a swapped release is seen at once. It serves this machine alone
-unless told otherwise.
+Each request looks through the output link once, and sees the release that was live then and no other: a swapped
+release is seen at once, and never half of it. It serves this machine alone unless told otherwise.
 """
 
 from __future__ import annotations
 
 import errno
 import mimetypes
+import os
 import socket
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Mount, Route
@@ -27,6 +30,9 @@ PORT = 8000
 PORTS_TRIED = 20
 BACKLOG = 128
 PORT_ERRORS = frozenset({errno.EADDRINUSE, errno.EACCES})
+RELEASES_REMEMBERED = 3
+# Files whose name changes with their bytes. A page that was read before a swap asks for those of its own release.
+HASHED = ("assets/", "media/")
 # Not every machine's own table knows these.
 TYPES = MappingProxyType(
     {
@@ -54,15 +60,40 @@ class NoStore:
         await self._app(scope, receive, told)
 
 
+class Released:
+    """The files of the release that is live as a request begins: clean URLs, 404 page, types, ranges and 304."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._releases: deque[str] = deque(maxlen=RELEASES_REMEMBERED)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        release = os.path.realpath(self._out)
+        if not self._releases or self._releases[-1] != release:
+            self._releases.append(release)
+        path = scope["path"].removeprefix(scope.get("root_path", "")).lstrip("/")
+        if path.startswith(HASHED):
+            release = next((one for one in reversed(self._releases) if os.path.isfile(f"{one}/{path}")), release)  # noqa: PTH113
+        try:
+            await StaticFiles(directory=release, html=True, follow_symlink=True)(scope, receive, send)
+        except RuntimeError:  # There is no such folder: nothing was built yet, or the release went while it was asked.
+            if Path(release).is_dir():
+                raise
+            raise HTTPException(404) from None
+
+
 def application(out: Path, prefix: str = "") -> Starlette:
-    """Clean URLs, the site's own 404 page, types, ranges and 304, below `prefix` (such as `/blog`)."""
-    for ending, kind in TYPES.items():
-        mimetypes.add_type(kind, ending)
-    files = StaticFiles(directory=out, html=True, follow_symlink=True)
-    routes: list[BaseRoute] = [Mount(prefix or "/", files)]
+    """The released files below `prefix` (such as `/blog`)."""
+    learn_types()
+    routes: list[BaseRoute] = [Mount(prefix or "/", Released(out))]
     if prefix:
         routes.append(Route("/", lambda request: RedirectResponse(f"{prefix}/")))
     return Starlette(routes=routes, middleware=[Middleware(NoStore)])
+
+
+def learn_types() -> None:
+    for ending, kind in TYPES.items():
+        mimetypes.add_type(kind, ending)
 
 
 def bound(host: str, port: int | None) -> socket.socket:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from velobuild.errors import ConfigError, TokenError, VelobuildError
 from velobuild.http.client import ApiClient
 from velobuild.http.errors import RecordMissing
+from velobuild.markup.text import clean_text, one_line
 from velobuild.sources.listing import Listing
 
 NEEDED = {"posts": "posts:read", "media": "media:read", "site-settings": "site-settings:read"}
 LEAST = "posts:read, media:read, site-settings:read, and comments:read only if source.comments is on"
+KEY_BEGINS = "velo_"
+TAGS_SHOWN = 8
 KEYS_PAGE = "Admin → Settings → API Keys"
 
 
@@ -50,25 +55,57 @@ def diagnose(client: ApiClient, *, comments: bool = False) -> list[Finding]:
 
 
 def _posts(client: ApiClient, name: str, findings: list[Finding]) -> bool:
+    listing = Listing(client, "posts", {"status": "published"})
+    first: list[Any] = []
     try:
-        for _ in Listing(client, "posts", {"status": "published"}):
-            break
+        first = next(iter(listing), [])
     except RecordMissing:
         findings.append(_of("connection", ConfigError("this is not a VeloCMS REST API", code="VB1302")))
         return False
     except VelobuildError as error:
         check = name if isinstance(error, TokenError) else "connection"
         findings.append(_of(check, error))
+        if error.code == "VB2001" and not client.token.reveal().startswith(KEY_BEGINS):
+            findings[-1] = replace(
+                findings[-1],
+                what=f"{error}; a key of the REST API begins with {KEY_BEGINS}, and this one does not",
+                hint=f'create a key under {KEYS_PAGE}; for a token of PocketBase set source.type = "pocketbase"',
+            )
         return False
     findings.append(Finding("connection", Verdict.OK, f"{client.base_url} answers as the API should"))
     findings.append(Finding(name, Verdict.OK, "the CMS accepts it, and it may read posts"))
+    findings.append(_content(first, listing.total))
     return True
+
+
+def _content(first: list[Any], total: int | None) -> Finding:
+    """How many posts there are, and the tags of those that came."""
+    if not first:
+        return Finding("posts", Verdict.OK, "none is published yet")
+    counted = tag_counts(raw.get("tags") for raw in first if isinstance(raw, dict))
+    return Finding("posts", Verdict.OK, f"{total or len(first)} are published; {counted}")
+
+
+def tag_counts(of_posts: Iterable[Any]) -> str:
+    """The tags of some posts in words, the most frequent first."""
+    counts = Counter(
+        one_line(clean_text(tag)[0])[:40]
+        for tags in of_posts
+        for tag in (tags.split(",") if isinstance(tags, str) else tags if isinstance(tags, list) else [])
+        if isinstance(tag, str) and tag.strip()
+    )
+    shown = sorted(counts, key=lambda tag: (-counts[tag], tag))[:TAGS_SHOWN]
+    more = f" and {len(counts) - len(shown)} more" if len(counts) > len(shown) else ""
+    return f"tags: {', '.join(shown)}{more}" if shown else "no tags"
 
 
 def _rights(client: ApiClient, name: str, findings: list[Finding], *, comments: bool) -> None:
     for path, scope in (NEEDED | ({"comments": "comments:read"} if comments else {})).items():
         if path != "posts":
-            missing = _refused(client, path, {"per_page": 1} if path != "site-settings" else {})
+            answer = _asked(client, path, {"per_page": 1} if path != "site-settings" else {})
+            missing = answer if isinstance(answer, str) else None
+            if isinstance(answer, dict) and path == "media" and isinstance(answer.get("total"), int):
+                findings.append(Finding("media", Verdict.OK, f"{answer['total']} files"))
             if missing is not None:
                 findings.append(
                     Finding(
@@ -120,11 +157,17 @@ def _lists_drafts(client: ApiClient) -> bool:
 
 def _refused(client: ApiClient, path: str, params: Mapping[str, str | int]) -> str | None:
     """Why the path cannot be read, or None if it can."""
+    answer = _asked(client, path, params)
+    return answer if isinstance(answer, str) else None
+
+
+def _asked(client: ApiClient, path: str, params: Mapping[str, str | int]) -> dict[str, Any] | str | None:
+    """The answer if it is an object, or why there is none."""
     try:
-        client.get_json(path, params)
+        body = client.get_json(path, params).body
     except VelobuildError as error:
         return str(error)
-    return None
+    return body if isinstance(body, dict) else None
 
 
 def _limit(client: ApiClient, findings: list[Finding]) -> None:

@@ -27,11 +27,11 @@ PAGES_MORE = 5
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page's records as they came, and the numbers beside them."""
+    """One page's records as they came, and the numbers beside them. `total` is None where the CMS does not say it."""
 
     number: int
     per_page: int
-    total: int
+    total: int | None
     total_pages: int
     items: list[Any]
 
@@ -64,6 +64,8 @@ class Listing:
         self._calls_after = calls_after
         self.ids: frozenset[str] = frozenset()
         """The ids of the last pass."""
+        self.total: int | None = None
+        """How many records the CMS says there are, since the first page came; None where it does not say."""
         self.passes = 0
         self.stable = False
         """Whether the last pass was whole and nothing moved in it."""
@@ -73,7 +75,7 @@ class Listing:
             self.passes += 1
             came: list[str] = []
             unnamed = 0
-            totals: set[int] = set()
+            totals: set[int | None] = set()
             for page in self._pass():
                 totals.add(page.total)
                 for item in page.items:
@@ -83,7 +85,7 @@ class Listing:
                         unnamed += 1
                 yield page.items
             self.ids = frozenset(came)
-            self.stable = len(self.ids) == len(came) and totals == {len(came) + unnamed}
+            self.stable = len(self.ids) == len(came) and totals in ({len(came) + unnamed}, {None})
 
     def _pass(self) -> Iterator[Page]:
         number, most = 1, PAGES_MAX
@@ -91,6 +93,7 @@ class Listing:
         while True:
             page = self._page(number)
             if number == 1:
+                self.total = page.total
                 most = self._most(page)
             elif page.items and page.items == before:
                 raise self._wrong(f"page {number} is page {number - 1} again: the CMS ignores `page`")
@@ -106,6 +109,8 @@ class Listing:
 
     def _most(self, page: Page) -> int:
         """Pages after which a list that keeps growing is given up. Raises ProtocolError if it cannot be read at all."""
+        if page.total is None:
+            return PAGES_MAX
         needed = -(-page.total // max(page.per_page, 1))
         if needed > PAGES_MAX:
             raise self._wrong(

@@ -29,10 +29,17 @@ class TallyingSource(Source, Protocol):
 
 
 class Opened:
-    """A source and what must be closed after it. `diagnose` looks at the CMS for `velobuild doctor`."""
+    """A source and what must be closed after it. `diagnose` looks at the CMS for `velobuild doctor`.
+
+    What speaks no HTTP has neither client nor limiter.
+    """
 
     def __init__(
-        self, source: TallyingSource, client: ApiClient, limiter: Limiter, diagnose: Callable[[], list[Finding]]
+        self,
+        source: TallyingSource,
+        client: ApiClient | None,
+        limiter: Limiter | None,
+        diagnose: Callable[[], list[Finding]],
     ) -> None:
         self.source = source
         self.client = client
@@ -48,8 +55,10 @@ class Opened:
         self.close()
 
     def close(self) -> None:
-        self.client.close()
-        self._limiter.close()
+        if self.client is not None:
+            self.client.close()
+        if self._limiter is not None:
+            self._limiter.close()
 
 
 def connect(
@@ -87,7 +96,13 @@ def open_velocms(
     config = loaded.config.source
     client, limiter = connect(loaded, api_base(config), cache=cache, clock=clock, warn=warn, sleep=sleep)
     source = VeloCms(
-        client, config, loaded.config.limits, clock=clock, warn=warn, progress=progress if progress else no_progress
+        client,
+        config,
+        loaded.config.limits,
+        clock=clock,
+        warn=warn,
+        progress=progress if progress else no_progress,
+        drafts=loaded.drafts,
     )
     return Opened(source, client, limiter, lambda: diagnose(client, comments=config.comments))
 

@@ -67,7 +67,7 @@ def _read(file: Path, folder: Path) -> tuple[Page, bool]:
             hint="write a `path` such as `about` or `about/team`",
         )
     page = Page(
-        id=path,
+        id=f"/{path}",
         path=path,
         title=str(title or file.stem.replace("-", " ").capitalize()),
         body=body,

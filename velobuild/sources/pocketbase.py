@@ -6,7 +6,7 @@ a token that counts from one that does not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,13 +18,15 @@ from velobuild.http.client import ApiClient
 from velobuild.http.errors import RecordMissing
 from velobuild.model.entries import Collection, Delta, Media
 from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
+from velobuild.sources.covers import kept_covers
 from velobuild.sources.listing import no_progress
 from velobuild.sources.memory import Memory, recall
+from velobuild.sources.named import NothingKnown
 from velobuild.sources.opening import Opened, connect, site_of
 from velobuild.sources.pocketbase_api import API_PATH, POCKETBASE, START, FileTokens, Pages, check_token, file_url
 from velobuild.sources.pocketbase_doctor import diagnose
 from velobuild.sources.pocketbase_posts import PostReading
-from velobuild.sources.pocketbase_records import SYSTEM, cover_id, raw_media, raw_settings
+from velobuild.sources.pocketbase_records import SYSTEM, raw_media, raw_settings
 from velobuild.sources.posts import POSTS, Tally, left_out
 from velobuild.sources.records import Unusable, media_of, settings_of, title_of, version_of_entry
 
@@ -43,6 +45,7 @@ class PocketBase:
         clock: Clock = utc_now,
         warn: Warn = lambda finding: None,
         progress: Progress = no_progress,
+        drafts: bool = False,
     ) -> None:
         self._client = client
         self._config = config
@@ -50,6 +53,7 @@ class PocketBase:
         self._clock = clock
         self._warn = warn
         self._progress = progress
+        self._drafts = drafts
         self._file_url = partial(file_url, client.base_url)
         self._tally = Tally()
 
@@ -76,28 +80,33 @@ class PocketBase:
             now=self._clock(),
             warn=self._warn,
             progress=self._progress,
+            drafts=self._drafts,
         )
         yield from posts.deltas()
         memory = replace(memory, left_out=posts.left_out, members=posts.members, glance=posts.glance)
         yield Delta(POSTS, versions=posts.versions, cursor=memory.cursor(), complete=True)
-        yield from self._media(known, memory, self._covers(known, posts))
+        yield from self._media(known, memory, kept_covers(known, posts.versions, posts.covers))
         yield from self._settings(known, memory)
         if self._config.comments:
             self._warn(
                 Diagnostic("VB2207", "comments are not read from PocketBase", "source.comments", "leave it at false")
             )
 
-    def _covers(self, known: Known, posts: PostReading) -> dict[str, str]:
-        """The media entries that posts brought along, now or when they were read."""
-        committed = known.versions(MEDIA)
-        covers = {
-            cover_id(id): version for id, version in posts.versions.items() if committed.get(cover_id(id)) == version
-        }
-        for post_id in posts.covers.keys() & posts.versions.keys():
-            id, version = cover_id(post_id), posts.versions[post_id]
-            if id not in covers and known.holds(MEDIA, id, version):
-                covers[id] = version
-        return covers
+    def fetch(self, ids: Sequence[str]) -> Iterator[Delta]:
+        """See `FetchesPosts.fetch`. A post that is not shown is certain to be gone only to a whole reading."""
+        self._tally = Tally(may_empty=False)
+        posts = PostReading(
+            self._client,
+            self._config,
+            self._limits,
+            known=NothingKnown(),
+            memory=recall(None, self._limits),
+            tally=self._tally,
+            now=self._clock(),
+            warn=self._warn,
+            progress=self._progress,
+        )
+        yield from posts.named(ids)
 
     def _media(self, known: Known, memory: Memory, covers: dict[str, str]) -> Iterator[Delta]:
         name = self._config.collections.media
@@ -201,7 +210,15 @@ def open_pocketbase(
     client, limiter = connect(
         loaded, api_base(config), cache=cache, clock=clock, warn=warn, sleep=sleep, dialect=POCKETBASE, start=START
     )
-    source = PocketBase(client, config, loaded.config.limits, clock=clock, warn=warn, progress=progress or no_progress)
+    source = PocketBase(
+        client,
+        config,
+        loaded.config.limits,
+        clock=clock,
+        warn=warn,
+        progress=progress or no_progress,
+        drafts=loaded.drafts,
+    )
     return Opened(source, client, limiter, lambda: diagnose(client, config, clock=clock))
 
 

@@ -1,15 +1,18 @@
-"""What a PocketBase, its tokens and their rights look like from here: four calls a token, none of which writes."""
+"""What a PocketBase, its tokens and their rights look like from here: five calls a token, none of which writes."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from velobuild.config.schema import SourceConfig
 from velobuild.errors import Diagnostic, TokenError, VelobuildError
 from velobuild.http.client import ApiClient
 from velobuild.model.ports import Clock
-from velobuild.sources.doctor import Finding, Verdict
+from velobuild.sources.doctor import Finding, Verdict, tag_counts
 from velobuild.sources.pocketbase_api import check_token, claims_of
 from velobuild.sources.pocketbase_records import SYSTEM, PostMapping
 
+REST_KEY = "velo_"
 LIMIT = "PocketBase names no limit; velobuild keeps to {rate.calls} calls in {rate.window_s:g} s. Today: {today}"
 
 
@@ -31,7 +34,16 @@ def diagnose(client: ApiClient, config: SourceConfig, *, clock: Clock) -> list[F
         findings += [Finding(name, Verdict.WARNING, found.what, found.hint, found.code) for found in soon]
         findings += _rights(single, config, name)
         claims = claims_of(token)
-        if claims is None:
+        if token.reveal().startswith(REST_KEY):
+            findings.append(
+                Finding(
+                    name,
+                    Verdict.WARNING,
+                    "it is a key of the REST API of VeloCMS; to PocketBase whoever sends it is a guest",
+                    'set source.type = "velocms", or make a token for PocketBase (docs/pocketbase.md)',
+                )
+            )
+        elif claims is None:
             findings.append(
                 Finding(
                     name,
@@ -84,7 +96,36 @@ def _posts(client: ApiClient, config: SourceConfig, name: str) -> list[Finding]:
             )
         )
     findings.append(Finding(name, Verdict.OK, f"it sees {total} records of `{collection}`"))
+    return findings + _shown(client, config, name, names)
+
+
+def _shown(client: ApiClient, config: SourceConfig, name: str, names: frozenset[str]) -> list[Finding]:
+    """Tags, and whether drafts are among the records, by a hundred of them without their bodies."""
+    collection, tags, status = config.collections.posts, config.fields.tags, config.fields.status
+    wanted = sorted({tags, status} & names)
+    if not wanted:
+        return []
+    params: dict[str, str | int] = {"perPage": 100, "fields": ",".join(["id", *wanted])}
+    body = client.get_json(f"collections/{collection}/records", params).body
+    found = body.get("items") if isinstance(body, dict) else None
+    items = [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    findings = []
+    if tags in wanted:
+        findings.append(Finding("tags", Verdict.OK, tag_counts(item.get(tags) for item in items)))
+    if status in wanted and not all(_published(item.get(status), config) for item in items):
+        findings.append(
+            Finding(
+                name,
+                Verdict.WARNING,
+                "it can read drafts; velobuild asks for published posts and checks each one again",
+                f'let its user list published records alone: the API rule {status} = "{config.published}"',
+            )
+        )
     return findings
+
+
+def _published(value: Any, config: SourceConfig) -> bool:
+    return (str(value).lower() if isinstance(value, bool) else value) == config.published
 
 
 def _rights(client: ApiClient, config: SourceConfig, name: str) -> list[Finding]:
@@ -95,6 +136,8 @@ def _rights(client: ApiClient, config: SourceConfig, name: str) -> list[Finding]
         try:
             body = client.get_json(f"collections/{collection}/records", {"perPage": 1}).body
             why = "" if isinstance(body, dict) and body.get("items") else "it sees no record of it"
+            if not why and collection == config.collections.media:
+                findings.append(Finding("media", Verdict.OK, f"{body.get('totalItems')} records of `{collection}`"))
         except VelobuildError as error:
             why = str(error)
         if why:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -43,12 +43,13 @@ class PostReading:
         now: datetime,
         warn: Warn,
         progress: Progress,
+        drafts: bool = False,
     ) -> None:
         self._client = client
         self._config = config
         self._now = now
         self._collection = config.collections.posts
-        self._mapping = PostMapping(config)
+        self._mapping = PostMapping(config, drafts=drafts)
         self._filter = self._mapping.filter
         self._updated = config.fields.updated
         self._dated_by_default = config.fields.published_at == FieldsConfig().published_at
@@ -104,6 +105,17 @@ class PostReading:
             self.versions[id] = self._committed[id]
         self._tally.gone = len(self._committed.keys() - self.versions.keys())
         report(self._tally, self._unusable, warn=self._warn, where=self._where)
+
+    def named(self, ids: Sequence[str]) -> Iterator[Delta]:
+        """These posts as they are now, in one call for many; nothing of a post that is not shown or cannot be used.
+
+        Raises TokenError, ConfigError, SourceUnavailable or ProtocolError.
+        """
+        for filter in batches(sorted(ids)):
+            for records in self._pages(" && ".join(part for part in (self._filter, filter) if part)):
+                self._tally.bodies_fetched += len(records)
+                for record in records:
+                    yield from self._staged([record])
 
     def _all_as_before(self) -> None:
         """Nothing changed since the last synchronisation, so what was said then is said again."""

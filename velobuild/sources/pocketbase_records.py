@@ -6,17 +6,25 @@ PocketBase shows a field without a value as "", 0, false or [] and hardly ever a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
 from velobuild.config.schema import FieldsConfig, MediaFieldsConfig, SettingsFieldsConfig, SourceConfig
 from velobuild.config.secrets import SECRET_KEY
-from velobuild.http.strict_json import twofold
-from velobuild.model.entries import Media
+from velobuild.model.entries import DRAFT, Media
 from velobuild.model.keys import fingerprint
+from velobuild.sources.covers import cover_id
 from velobuild.sources.dates import NoDate, parse_date
-from velobuild.sources.records import NAMED, NAMED_MEDIA, NAMED_SETTINGS, PUBLISHED, Raw, Repairs, Unusable
+from velobuild.sources.records import (
+    NAMED,
+    NAMED_MEDIA,
+    NAMED_SETTINGS,
+    PUBLISHED,
+    Raw,
+    Repairs,
+    refuse_twofold,
+)
 
 FileUrl = Callable[[Raw, str], str]
 """The address of a stored file, from its record and its name."""
@@ -29,7 +37,6 @@ RECORD_ID = re.compile(r"[a-z0-9]{15}")
 STORED_FILE = re.compile(r"[A-Za-z0-9_-]+_[A-Za-z0-9]{10}\.[A-Za-z0-9]{1,10}")
 NAMES = ("name", "title", "label", "slug")
 """Where a related record is likely to have its name."""
-COVER = "cover"
 NEEDED = ("title", "slug", "body", "status")
 SITE_NAMES = {
     "site_name": ("blog_name", "name", "title"),
@@ -69,8 +76,9 @@ class Related:
 class PostMapping:
     """How the records of one configured collection become posts. `rules` changes whenever that does."""
 
-    def __init__(self, config: SourceConfig) -> None:
+    def __init__(self, config: SourceConfig, *, drafts: bool = False) -> None:
         self._fields = config.fields
+        self._drafts = drafts
         self._published = config.published
         self._media = config.collections.media
         self._tags, self._author, self._cover = (
@@ -79,6 +87,7 @@ class PostMapping:
         self.rules = [RULES, config.published, config.collections.posts, config.collections.media] + [
             getattr(config.fields, field.name) for field in fields(FieldsConfig)
         ]
+        self.rules += [DRAFT] if drafts else []
         self._alone = self._mark([[], []], [], None)
 
     @property
@@ -99,12 +108,16 @@ class PostMapping:
     @property
     def filter(self) -> str:
         """Leaves published records."""
-        if not self._fields.status:
+        if not self._fields.status or self._drafts:
             return ""
         value = self._published if self._published in ("true", "false") else f'"{self._published}"'
         return f"{self._fields.status} = {value}"
 
     def is_published(self, record: Raw) -> bool:
+        """With drafts every record counts as published; `raw_post` marks those that are not."""
+        return self._drafts or self._says_published(record)
+
+    def _says_published(self, record: Raw) -> bool:
         if not self._fields.status:
             return True
         value = record.get(self._fields.status)
@@ -165,12 +178,14 @@ class PostMapping:
 
         Raises Unusable for a name that stands twice.
         """
-        _refuse_twofold(record)
+        refuse_twofold(record)
         ours = self._fields
         named = {getattr(ours, field.name).partition(".")[0] for field in fields(FieldsConfig)} | {"content_json"}
         raw = _rest(record, named - {"created"}, NAMED)
         # A date has no other meaning for who maps `updated = "created"`: the page still knows when the post was made.
         raw |= {"id": record.get("id"), "status": PUBLISHED if self.is_published(record) else "unpublished"}
+        if self._drafts and not self._says_published(record):
+            raw[DRAFT] = True
         for theirs, name in (
             ("title", ours.title),
             ("slug", ours.slug),
@@ -242,14 +257,9 @@ class PostMapping:
         return Media(id, file_url(record, first), first)
 
 
-def cover_id(post_id: str) -> str:
-    """The id of the media entry that a post's own cover file gets."""
-    return f"{post_id}~{COVER}"
-
-
 def raw_media(record: Raw, names: MediaFieldsConfig, *, file_url: FileUrl) -> dict[str, Any]:
     """The record as `records.media_of` wants it. Raises Unusable for a name that stands twice."""
-    _refuse_twofold(record)
+    refuse_twofold(record)
     named = {getattr(names, field.name) for field in fields(MediaFieldsConfig)}
     raw = _rest(record, named, NAMED_MEDIA) | {"id": record.get("id")}
     for theirs, name in (
@@ -320,8 +330,3 @@ def _are_ids(value: Any) -> bool:
     items = value if isinstance(value, list) else [value]
     alike = bool(items) and all(isinstance(item, str) and RECORD_ID.fullmatch(item) for item in items)
     return alike and any(char.isdigit() for item in items for char in item)
-
-
-def _refuse_twofold(record: Mapping[str, Any]) -> None:
-    if names := twofold(record):
-        raise Unusable(f"it has {', '.join(names[:5])} twice")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from velobuild.config.schema import LimitsConfig, SourceConfig
 from velobuild.errors import ConfigError, Diagnostic, ProtocolError
@@ -46,6 +46,20 @@ class Tally:
     gone: int = 0
     may_empty: bool = True
     """Whether a CMS without any post is to be believed: not where a stranger is shown nothing and told nothing."""
+    emptied: tuple[str, ...] = ()
+    """Of several sources those that suddenly show no post, and are not to be believed."""
+
+
+class Listed(Protocol):
+    """A list that was, or will be, read whole: see `Listing`."""
+
+    @property
+    def ids(self) -> frozenset[str]: ...
+    @property
+    def passes(self) -> int: ...
+    @property
+    def stable(self) -> bool: ...
+    def __iter__(self) -> Iterator[list[Any]]: ...
 
 
 class PostReading:
@@ -117,13 +131,21 @@ class PostReading:
             self.versions[id] = self._committed[id]
         self._report()
 
-    def _listing(self) -> Listing:
+    def _listing(self) -> Listed:
         return Listing(self._client, "posts", {"status": PUBLISHED}, progress=self._progress)
+
+    def _read(self, id: str) -> Any:
+        """The record of one post, as `records.post_of` wants it. Raises RecordMissing, Unusable."""
+        return unwrap(self._client.get_json(f"posts/{id}").body)
+
+    def _summary(self, raw: Any) -> Summary:
+        """Raises Unusable."""
+        return summary_of(raw)
 
     def _listed(self, raw: Any) -> Iterator[Delta]:
         """Note one record of the list, and hand its body over if it carries one."""
         try:
-            summary = summary_of(raw)
+            summary = self._summary(raw)
         except Unusable as error:
             self._cannot_use(raw, error)
             return
@@ -165,15 +187,18 @@ class PostReading:
     def _single(self, id: str, listed: Summary | None) -> Iterator[Delta]:
         """Read one post by itself. `listed` is None for a post that the list did not show."""
         try:
-            raw = unwrap(self._client.get_json(f"posts/{id}").body)
+            raw = self._read(id)
         except RecordMissing:
             self._is_gone(id)
+            return
+        except Unusable as error:
+            self._cannot_use({"id": id}, error, id=id)
             return
         self._tally.bodies_fetched += 1
         try:
             if record_id(raw) != id:
                 raise Unusable(f"another record came in its place: {record_id(raw)}")
-            summary = summary_of(raw)
+            summary = self._summary(raw)
         except Unusable as error:
             self._cannot_use(raw, error, id=id, version=listed.version if listed else None)
             return
@@ -229,7 +254,7 @@ class PostReading:
         if version is not None:
             self.left_out[id] = LeftOut(version, str(error))
 
-    def _uncertain(self, listing: Listing) -> set[str]:
+    def _uncertain(self, listing: Listed) -> set[str]:
         """Posts of which only a request for each can tell whether they still exist.
 
         Raises ProtocolError if there are too many to ask for and a second list does not agree with the first.

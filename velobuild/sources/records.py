@@ -102,7 +102,7 @@ def is_public(raw: Raw) -> bool:
 def summary_of(raw: Raw) -> Summary:
     """Raises Unusable: no id, no status, a name twice."""
     id = record_id(raw)
-    _refuse_twofold(raw)
+    refuse_twofold(raw)
     status = raw.get("status")
     if not isinstance(status, str):
         raise Unusable(f"its status is {_shown(status)}")
@@ -132,7 +132,7 @@ def version_of_full(full: Summary, listed: Summary) -> str:
 def post_of(raw: Any, *, limits: LimitsConfig, repairs: Repairs) -> Post:
     """A whole post. Raises Unusable; what was mended is added to `repairs`."""
     id = record_id(raw)
-    _refuse_twofold(raw)
+    refuse_twofold(raw)
     name, body, body_format = _body(raw, repairs)
     if len(body) > limits.post_bytes or len(body.encode("utf-8", "surrogatepass")) > limits.post_bytes:
         raise Unusable(f"its content is larger than {limits.post_bytes:,} bytes (limits.post_bytes)")
@@ -164,14 +164,14 @@ def post_of(raw: Any, *, limits: LimitsConfig, repairs: Repairs) -> Post:
         cover_media_id=_line(raw, "cover_media_id", repairs) or None,
         seo_title=_line(raw, "seo_title", repairs) or None,
         seo_description=_line(raw, "seo_description", repairs) or None,
-        extra={name: _cleaned(value) for name, value in sorted(_rest(raw, NAMED).items())},
+        extra={name: cleaned(value) for name, value in sorted(_rest(raw, NAMED).items())},
     )
 
 
 def media_of(raw: Any) -> Media:
     """Raises Unusable: no id, no address, a name twice."""
     id = record_id(raw)
-    _refuse_twofold(raw)
+    refuse_twofold(raw)
     url = raw.get("url")
     if not isinstance(url, str) or not url.strip():
         raise Unusable(f"its url is {_shown(url)}")
@@ -186,14 +186,14 @@ def media_of(raw: Any) -> Media:
         height_px=_count(raw.get("height"), 1),
         # An empty text says "decoration", which a missing one does not.
         alt=_line(raw, "alt", scratch) if isinstance(raw.get("alt"), str) else None,
-        extra={name: _cleaned(value) for name, value in sorted(_rest(raw, NAMED_MEDIA).items())},
+        extra={name: cleaned(value) for name, value in sorted(_rest(raw, NAMED_MEDIA).items())},
     )
 
 
 def comment_of(raw: Any) -> Comment | None:
     """An approved comment, or None for any other. The author's address is not taken over. Raises Unusable."""
     id = record_id(raw)
-    _refuse_twofold(raw)
+    refuse_twofold(raw)
     if raw.get("status") != "approved":
         return None
     repairs = Repairs()
@@ -217,7 +217,7 @@ def settings_of(raw: Any) -> SiteSettings:
     """Raises Unusable: no object, a name twice."""
     if not isinstance(raw, dict):
         raise Unusable("is no object")
-    _refuse_twofold(raw)
+    refuse_twofold(raw)
     repairs = Repairs()
     return SiteSettings(
         title=_line(raw, "site_name", repairs) or None,
@@ -225,7 +225,7 @@ def settings_of(raw: Any) -> SiteSettings:
         logo_url=_line(raw, "site_logo", repairs) or None,
         favicon_url=_line(raw, "site_favicon", repairs) or None,
         comments_enabled=raw.get("comments_enabled") is True,
-        extra={name: _cleaned(value) for name, value in sorted(_rest(raw, NAMED_SETTINGS).items())},
+        extra={name: cleaned(value) for name, value in sorted(_rest(raw, NAMED_SETTINGS).items())},
     )
 
 
@@ -253,10 +253,11 @@ def _updated_at(raw: Raw) -> datetime | None:
 
 def _version(raw: Raw) -> str:
     """For a post without a date of its own: a fingerprint of what a listing shows of it."""
-    return "~" + fingerprint(_cleaned({name: raw.get(name) for name in SUMMARY})).hex()
+    return "~" + fingerprint(cleaned({name: raw.get(name) for name in SUMMARY})).hex()
 
 
-def _refuse_twofold(raw: Raw) -> None:
+def refuse_twofold(raw: Raw) -> None:
+    """Raises Unusable for a name that stands twice, here or inside: which is meant nobody can know."""
     names = twofold(raw)
     if names:
         raise Unusable(f"it has {', '.join(printable(name, 40) for name in names[:5])} twice")
@@ -268,10 +269,10 @@ def _body(raw: Raw, repairs: Repairs) -> tuple[str, str, BodyFormat]:
     if (html is None or (isinstance(html, str) and not html.strip())) and holds_blocks(document):
         if isinstance(document, str):
             return "content_json", document, BodyFormat.BLOCKS
-        cleaned = _cleaned(document)
-        if cleaned != document:
+        blocks = cleaned(document)
+        if blocks != document:
             repairs.notes.append("characters that no page may hold were removed from its content_json")
-        return "content_json", canonical(cleaned).decode(), BodyFormat.BLOCKS
+        return "content_json", canonical(blocks).decode(), BodyFormat.BLOCKS
     if not isinstance(html, str):
         instead = ", and it has no content_json to show instead" if html is None else ""
         raise Unusable(f"its content_html is {_shown(html)}{instead}")
@@ -320,14 +321,14 @@ def _rest(raw: Raw, named: frozenset[str]) -> dict[str, Any]:
     return {clean_text(name)[0]: value for name, value in raw.items() if name not in named}
 
 
-def _cleaned(value: Any) -> Any:
+def cleaned(value: Any) -> Any:
     """The value with every text in it cleaned. The depth is bounded by the JSON reader."""
     if isinstance(value, str):
         return clean_text(value)[0]
     if isinstance(value, dict):
-        return {clean_text(name)[0]: _cleaned(inner) for name, inner in value.items()}
+        return {clean_text(name)[0]: cleaned(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_cleaned(inner) for inner in value]
+        return [cleaned(inner) for inner in value]
     return value
 
 

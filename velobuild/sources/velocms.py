@@ -6,7 +6,7 @@ over at once and survives a stop at any moment. A post goes only when the CMS, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from velobuild.model.entries import Collection, Comment, Delta, Media
 from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
 from velobuild.sources.listing import PER_PAGE, Listing, no_progress
 from velobuild.sources.memory import Memory, recall
+from velobuild.sources.named import read_named
 from velobuild.sources.posts import POSTS, PostReading, Tally, left_out
 from velobuild.sources.records import (
     Unusable,
@@ -29,6 +30,7 @@ from velobuild.sources.records import (
     unwrap,
     version_of_entry,
 )
+from velobuild.sources.velocms_drafts import ReadingWithDrafts, say_if_none
 
 MEDIA, COMMENTS, SETTINGS = Collection.MEDIA, Collection.COMMENTS, Collection.SETTINGS
 OPTIONAL_SCOPES = {MEDIA: "media:read", COMMENTS: "comments:read", SETTINGS: "site-settings:read"}
@@ -46,6 +48,7 @@ class VeloCms:
         clock: Clock = utc_now,
         warn: Warn = lambda finding: None,
         progress: Progress = no_progress,
+        drafts: bool = False,
     ) -> None:
         self._client = client
         self._config = config
@@ -53,6 +56,7 @@ class VeloCms:
         self._clock = clock
         self._warn = warn
         self._progress = progress
+        self._drafts = drafts
         self._tally = Tally()
 
     @property
@@ -70,7 +74,8 @@ class VeloCms:
         self._tally = Tally()
         memory = recall(cursor, self._limits)
         media_due = memory.media_due(self._clock())
-        posts = PostReading(
+        kind = ReadingWithDrafts if self._drafts else PostReading
+        posts = kind(
             self._client,
             self._config,
             self._limits,
@@ -82,6 +87,8 @@ class VeloCms:
             calls_after=lambda changed: self._calls_after_posts(known, media=changed or media_due),
         )
         yield from posts.deltas()
+        if isinstance(posts, ReadingWithDrafts):
+            say_if_none(posts.drafts_seen, self._warn, self._client.base_url)
         memory = replace(memory, left_out=posts.left_out, members=posts.members)
         if posts.versions != known.versions(POSTS):
             # Said already in the posts' own cursor: if the media cannot be read now, they are due next time.
@@ -93,6 +100,11 @@ class VeloCms:
         if self._config.comments:
             yield from self._records(known, COMMENTS, "comments", {"status": "approved"}, memory, posts.versions)
         yield from self._settings(known, memory)
+
+    def fetch(self, ids: Sequence[str]) -> Iterator[Delta]:
+        """See `FetchesPosts.fetch`."""
+        self._tally = Tally()
+        yield from read_named(self._client, self._config, self._limits, ids, tally=self._tally, warn=self._warn)
 
     def _calls_after_posts(self, known: Known, *, media: bool) -> int:
         """The settings, and lists that are taken to be as long as last time."""

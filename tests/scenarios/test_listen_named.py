@@ -1,0 +1,172 @@
+"""A build for posts that events name: one call each, no list, and the same site as a whole synchronisation makes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.scenarios.conftest import Sites
+from tests.scenarios.site import SiteTest
+from tests.scenarios.test_pocketbase import pocketbase_site
+from tests.standin import StandIn
+from velobuild.config.load import load
+from velobuild.devcms import Running
+from velobuild.model.outputs import BuildReport
+from velobuild.model.ports import NamedPost
+from velobuild.pipeline import BuildOptions, build
+from velobuild.pipeline.naming import file_addresses
+
+
+def build_named(site: SiteTest, *named: NamedPost) -> BuildReport:
+    loaded = load(None, directory=site.root, environment=site.variables)
+    return build(loaded, BuildOptions(named=named), cache=None)
+
+
+def named(site: SiteTest, slug: str, **said: Any) -> NamedPost:
+    return NamedPost(site.ids[slug], slug, **said)
+
+
+def test_an_edited_post_costs_one_call_and_changes_its_page(site: SiteTest) -> None:
+    site.posts(3).builds().edit("post-1", content_html="<p>Fresh bread</p>").counting()
+    report = build_named(site, named(site, "post-1"))
+    site.expects_calls(f"posts/{site.ids['post-1']}")
+    assert "Fresh bread" in site.text("post-1/index.html")
+    assert report.sync is not None
+    assert (report.sync.changed, report.sync.named, report.sync.stale) == (1, (site.ids["post-1"],), ())
+
+
+def test_the_site_after_named_builds_is_the_one_that_a_whole_build_makes(sites: Sites) -> None:
+    one = sites("one").posts(4).builds()
+    one.edit("post-0", title="Another title", tags=["tag 1", "new"]).delete("post-2").edit("post-3", slug="moved")
+    for slug in ("post-0", "post-2", "post-3"):
+        build_named(one, named(one, slug))
+    after = one.contents()
+    one.counting().builds()
+    assert one.ran.report["release"] is None, "the whole synchronisation has nothing to add"
+    assert one.ran.report["sync"]["bodies_fetched"] == 0
+    assert one.contents() == after
+    one.expects_no_pages("post-2")
+
+
+def test_a_slug_alone_is_resolved_from_what_is_known_and_an_unknown_one_by_the_list(site: SiteTest) -> None:
+    site.posts(2).builds().edit("post-1", content_html="<p>Fresh</p>").counting()
+    build_named(site, NamedPost(None, "post-1"))
+    site.expects_calls(f"posts/{site.ids['post-1']}")
+    site.post("new").counting()
+    build_named(site, NamedPost(None, "new"))
+    assert any(call.startswith("posts?") or call == "posts" for call in site.calls())
+    site.expects_pages("new")
+
+
+def test_a_new_post_is_fetched_by_its_id(site: SiteTest) -> None:
+    site.posts(1).builds().post("new").counting()
+    build_named(site, named(site, "new", there=True))
+    site.expects_calls(f"posts/{site.ids['new']}").expects_pages("new")
+
+
+def test_a_picture_that_came_with_the_post_is_found_by_the_list_of_media(site: SiteTest) -> None:
+    """Its alternative text stands in its record alone, and records are only to be had from the list."""
+    site.posts(1).builds()
+    _, address = site.picture("pot.png")
+    site.edit("post-0", content_html=f'<p><img src="{address}"></p>').counting()
+    build_named(site, named(site, "post-0"))
+    assert "A red square" in site.text("post-0/index.html")
+    site.edit("post-0", title="Again").counting()
+    build_named(site, named(site, "post-0"))
+    site.expects_calls(f"posts/{site.ids['post-0']}")
+
+
+def test_the_list_is_the_cheaper_way_when_many_posts_are_named(site: SiteTest) -> None:
+    site.posts(5).builds().counting()
+    build_named(site, *(named(site, f"post-{number}") for number in range(5)))
+    assert site.bodies_fetched() == {}
+    assert site.calls()[0].startswith("posts")
+
+
+def test_the_addresses_of_files_in_a_body_are_found_in_time_that_grows_with_it() -> None:
+    body = '<img src="/a/b.png?x=1"><a href="/other-post/">x</a><img srcset="//h/c.webp 2x, /d.jpg#f"> 1.5 and/or'
+    assert file_addresses(body) == {"/a/b.png?x=1", "//h/c.webp", "/d.jpg#f"}
+    began = time.monotonic()
+    for hostile in ("/" * 2_000_000, "a/" * 1_000_000, "/a." * 600_000, "//" + "." * 2_000_000):
+        file_addresses(hostile)
+    assert time.monotonic() - began < 5
+
+
+def test_nonsense_in_an_event_never_becomes_part_of_an_address(site: SiteTest) -> None:
+    site.posts(1).builds().counting()
+    build_named(site, NamedPost("../media/1"))
+    assert not any("media/1" in call for call in site.calls())
+
+
+def test_k4_a_post_that_an_event_calls_deleted_stays_while_the_cms_shows_it(site: SiteTest) -> None:
+    """K4. The question is repeated within a bound; the report then asks for a follow-up."""
+    site.posts(1).builds().counting()
+    report = build_named(site, named(site, "post-0", there=False))
+    site.expects_pages("post-0")
+    assert report.sync is not None
+    assert report.sync.stale == (site.ids["post-0"],)
+    assert sum(site.bodies_fetched().values()) == 4
+
+
+def test_k3_a_post_that_nobody_knows_and_that_is_gone_changes_nothing(site: SiteTest) -> None:
+    """K3."""
+    before = site.posts(1).builds().tree()
+    report = build_named(site, NamedPost("nosuchpost00000", "none", there=False))
+    assert report.release is None
+    assert site.tree() == before
+
+
+@pytest.fixture
+def lagging() -> Any:
+    with StandIn(posts=3) as cms:
+        yield cms
+
+
+def test_an_answer_older_than_the_event_is_asked_for_again(sites: Sites, lagging: StandIn) -> None:
+    """An event is a floor: a CMS that answers from a lagging copy is not believed at once."""
+    site = sites("lag", lagging).builds()
+    id, old = next(iter(lagging.posts.items()))
+    fresh = {**old, "content_html": "<p>Fresh</p>", "updated": "2026-06-01 10:00:00.000Z"}
+    asked = 0
+
+    def late(request: Any) -> None:
+        nonlocal asked
+        if request.path.endswith(id):
+            asked += 1
+            if asked == 3:
+                lagging.posts[id] = fresh
+
+    lagging.before = late
+    floor = NamedPost(id, there=True, updated_at=datetime(2026, 6, 1, 10, tzinfo=UTC))
+    report = build_named(site, floor)
+    assert report.sync is not None
+    assert (asked, report.sync.stale) == (3, ())
+    assert "Fresh" in site.text(f"{old['slug']}/index.html")
+    # The control: without the floor the old answer is taken.
+    lagging.posts[id], asked = old, 0
+    assert build_named(site, replace(floor, updated_at=None)).sync is not None
+    assert asked == 1
+    # And the bound: an answer that stays old is built, and said to be so.
+    asked = 3
+    report = build_named(site, replace(floor, updated_at=floor.updated_at and floor.updated_at + timedelta(days=30)))
+    assert report.sync is not None
+    assert (asked, report.sync.stale) == (7, (id,))
+
+
+def test_pocketbase_reads_a_named_post_in_one_call(sites: Sites, devcms: Running) -> None:
+    site = pocketbase_site(sites, devcms).posts(3).builds()
+    site.edit("post-1", content_html="<p>Fresh</p>").counting()
+    build_named(site, named(site, "post-1"))
+    asked = [request.path for request in devcms.requests("/api/collections/")]
+    assert asked == ["/api/collections/posts/records"]
+    assert "Fresh" in site.text("post-1/index.html")
+    site.delete("post-1")
+    build_named(site, named(site, "post-1", there=False))
+    site.expects_no_pages("post-1")
+    after = site.contents()
+    assert site.builds().ran.report["release"] is None
+    assert site.contents() == after

@@ -1,0 +1,369 @@
+"""The queue of events: what is acknowledged is on the disk, and is lost by no crash of ours.
+
+An event is a hint, never the truth: it says that something may have changed, and the sync then asks the CMS. So events
+may be merged while nobody has taken them, may come twice, and may be replaced by one reconciliation when there are too
+many. What must never happen is that an acknowledged one is followed by no build whose reads began after it.
+
+    new ──take──> taken ──finish──> done
+     ^              │ └────bury───> dead ──replay──> new
+     └──give_back, recover
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from pathlib import Path
+from typing import Literal
+
+from velobuild.model.ports import Clock
+from velobuild.serve.queue_file import open_file, transaction
+
+FILE_NAME = "queue.db"
+CAP = 100_000
+"""Untaken events of one site; beyond it one reconciliation replaces them all."""
+KEPT_DONE = 10_000
+KEPT_DEAD = 1_000
+KEPT_DEAD_FOR = timedelta(days=30)
+PRUNED_EVERY = 1_000
+LONGEST_BODY = 64 * 1024
+"""So much of a body that could not be used is kept, in bytes."""
+
+POST_KINDS = frozenset({"post.published", "post.updated", "post.deleted", "post.unpublished"})
+NO_WORK = frozenset({"ping", "other"})
+"""Kinds that are kept for people to see, and never given to a build."""
+UNUSABLE = "unusable"
+
+Outcome = Literal["built", "nothing"]
+Stage = Literal["fetched", "built", "published"]
+
+# One statement for a whole batch: at the end of each, the thread waits for its turn with the event loop's, which under
+# load takes longer than the flush.
+ADD = """
+INSERT INTO events (site, dialect, kind, post_id, slug, version, delivery_id, received_at, same, state, outcome)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+    json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'), json_extract(value, '$[6]'),
+    json_extract(value, '$[7]'), json_extract(value, '$[8]'), json_extract(value, '$[9]'), json_extract(value, '$[10]')
+FROM json_each(?) WHERE true
+ON CONFLICT (same) WHERE state = 'new' DO UPDATE SET deliveries = deliveries + 1
+"""
+LAST = "SELECT coalesce(max(id), 0) FROM events"
+IDS_OF_WORK = """
+SELECT json_group_object(same, id) FROM events WHERE state = 'new' AND same IN (SELECT value FROM json_each(?))
+"""
+IDS_WITHOUT_WORK = "SELECT json_group_object(same, id) FROM events WHERE id > ? AND state = 'done'"
+ADD_LETTER = """
+INSERT INTO events (site, dialect, kind, received_at, same, state, why, body) VALUES (?, ?, ?, ?, '', 'dead', ?, ?)
+"""
+COUNT_UNTAKEN = "SELECT count(*) FROM events WHERE state = 'new' AND site = ?"
+DROP_UNTAKEN = "DELETE FROM events WHERE state = 'new' AND site = ?"
+UNTAKEN = "SELECT * FROM events WHERE state = 'new' AND site = ? ORDER BY id"
+TAKE = "UPDATE events SET state = 'taken' WHERE state = 'new' AND site = ?"
+FINISH = "UPDATE events SET state = 'done', outcome = ?, finished_at = ? WHERE id = ? AND state IN ('new', 'taken')"
+BURY = "UPDATE events SET state = 'dead', why = ?, finished_at = ? WHERE id = ? AND state IN ('new', 'taken')"
+# Where the same event came in again meanwhile, the two are one; the row that cannot be new again is done with.
+GIVE_BACK = "UPDATE OR IGNORE events SET state = 'new' WHERE id = ? AND state = 'taken'"
+GIVE_ALL_BACK = "UPDATE OR IGNORE events SET state = 'new' WHERE state = 'taken'"
+MERGE = "UPDATE events SET state = 'done', outcome = 'merged', finished_at = ? WHERE id = ? AND state = 'taken'"
+MERGE_ALL = "UPDATE events SET state = 'done', outcome = 'merged', finished_at = ? WHERE state = 'taken'"
+MARK: Mapping[Stage, str] = {
+    "fetched": "UPDATE events SET fetched_at = ? WHERE id = ?",
+    "built": "UPDATE events SET built_at = ? WHERE id = ?",
+    "published": "UPDATE events SET published_at = ? WHERE id = ?",
+}
+RECENT = "SELECT * FROM events WHERE site = ? ORDER BY id DESC LIMIT ?"
+DEAD = "SELECT * FROM events WHERE state = 'dead' AND site = ? ORDER BY id DESC"
+ONE = "SELECT * FROM events WHERE id = ?"
+OF_POST = "SELECT * FROM events WHERE site = ?1 AND (post_id = ?2 OR slug = ?2) ORDER BY id DESC LIMIT ?3"
+COUNTS = "SELECT site, state, count(*) FROM events GROUP BY site, state ORDER BY site, state"
+# The newest are kept, whatever their age: they say how the service fared.
+PRUNE = """
+DELETE FROM events WHERE state = ?1 AND site = ?2 AND id <= coalesce(
+    (SELECT id FROM events WHERE state = ?1 AND site = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3), 0)
+"""
+PRUNE_OLD = "DELETE FROM events WHERE state = 'dead' AND received_at < ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One hint that something changed.
+
+    `kind` is one of POST_KINDS, of NO_WORK, or `media.changed`, `terms.changed`, `settings.changed`,
+    `comment.changed`, `reconcile`. `version` is what the payload says of the post's updated time, as it stands there,
+    or None. `id` is the queue's own number, 0 before it was accepted.
+    """
+
+    site: str
+    dialect: str
+    kind: str
+    post_id: str | None
+    slug: str | None
+    version: str | None
+    received_at: datetime
+    delivery_id: str | None
+    id: int = 0
+
+    @property
+    def same(self) -> str:
+        """Equal for two deliveries that ask for the very same work."""
+        fields = (self.site, self.dialect, self.kind, self.post_id, self.slug, self.version, self.delivery_id)
+        return blake2b(repr(fields).encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A delivery that was authentic and of no use: its body is kept for a person to look at."""
+
+    site: str
+    dialect: str
+    why: str
+    body: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An event with what became of it: what people are shown. Times are None until the stage was reached."""
+
+    event: Event
+    state: Literal["new", "taken", "done", "dead"]
+    deliveries: int
+    outcome: str | None = None
+    why: str | None = None
+    body: bytes | None = field(default=None, repr=False)
+    fetched_at: datetime | None = None
+    built_at: datetime | None = None
+    published_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class Queue:
+    """The events of all sites of one service, in one SQLite file. Safe to use from several threads and processes.
+
+    Methods that write block until it is on the disk, and raise OutputError VB6001 or VB6002 if the disk refuses; those
+    that only look return at once. `set_aside` is where a damaged file went, or None: whoever opens the queue then
+    reconciles.
+    """
+
+    def __init__(self, path: Path, clock: Clock, *, cap: int = CAP) -> None:
+        self._file = path
+        self._clock = clock
+        self._cap = cap
+        self._lock = threading.RLock()
+        self._database, self.set_aside = open_file(path)
+        self._database.row_factory = sqlite3.Row
+        # Looking must not wait for a flush that is under way: in WAL mode a second connection does not.
+        self._view_lock = threading.Lock()
+        self._view, _ = open_file(path)
+        self._view.row_factory = sqlite3.Row
+        # Of each site, about how many; counted again before anything is dropped.
+        self._untaken: dict[str, int] = {}
+
+    def accept(self, events: Iterable[Event], letters: Iterable[Letter] = ()) -> list[int]:
+        """Keep events, with the id of each; all of them are on the disk when it returns.
+
+        One that equals an untaken one merges with it. An event without work is done at once. Letters go to the dead
+        ones, and are no work either.
+        """
+        wanted = list(events)
+        sites = {event.site for event in wanted if event.kind not in NO_WORK}
+        untaken: dict[str, int] = {}
+        with self._lock, transaction(self._database, self._file) as database:
+            ids = _add(database, wanted) if wanted else []
+            for letter in letters:
+                _add_letter(database, letter)
+            if any(row % PRUNED_EVERY == 0 for row in ids):
+                for site in {event.site for event in wanted}:
+                    database.execute(PRUNE, ("done", site, KEPT_DONE))
+            for site in sites:
+                # Too high by what merged; so it is counted before anything is done about it.
+                untaken[site] = self._untaken.get(site, self._cap) + len(wanted)
+                if untaken[site] > self._cap:
+                    untaken[site] = self._keep_below_cap(database, site, ids)
+        # Only now: a transaction that failed has added nothing.
+        self._untaken.update(untaken)
+        return ids
+
+    def _keep_below_cap(self, database: sqlite3.Connection, site: str, ids: list[int]) -> int:
+        """Nothing is lost by it: a reconciliation asks the CMS for all that the events could have named."""
+        untaken = _count(database, site)
+        if untaken <= self._cap:
+            return untaken
+        dropped = {int(row["id"]) for row in database.execute(UNTAKEN, (site,))}
+        database.execute(DROP_UNTAKEN, (site,))
+        everything = Event(site, "queue", "reconcile", None, None, None, self._clock(), None)
+        (instead,) = _add(database, [everything])
+        ids[:] = [instead if row in dropped else row for row in ids]
+        return 1
+
+    def pending(self, site: str) -> int:
+        """Events of the site that nobody has taken."""
+        with self._view_lock:
+            return _count(self._view, site)
+
+    def take(self, site: str) -> tuple[Event, ...]:
+        """All untaken events of the site, oldest first. They are the caller's until finished, given back or buried."""
+        with self._lock, transaction(self._database, self._file) as database:
+            rows = database.execute(UNTAKEN, (site,)).fetchall()
+            database.execute(TAKE, (site,))
+            self._untaken[site] = 0
+        return tuple(_event(row) for row in rows)
+
+    def recover(self) -> int:
+        """Give back everything that was taken and not finished. For the start of the one service that takes events."""
+        with self._lock, transaction(self._database, self._file) as database:
+            given_back = database.execute(GIVE_ALL_BACK).rowcount
+            database.execute(MERGE_ALL, (self._now(),))
+            self._untaken.clear()
+        return given_back
+
+    def give_back(self, ids: Iterable[int]) -> None:
+        """Let taken events be taken again: their build failed."""
+        with self._lock, transaction(self._database, self._file) as database:
+            rows = [(row,) for row in ids]
+            database.executemany(GIVE_BACK, rows)
+            database.executemany(MERGE, [(self._now(), *row) for row in rows])
+            self._untaken.clear()
+
+    def finish(self, ids: Iterable[int], outcome: Outcome, at: datetime) -> None:
+        """The build that they asked for has ended well. Call it after the publish, never before."""
+        with self._lock, transaction(self._database, self._file) as database:
+            database.executemany(FINISH, [(outcome, at.isoformat(), row) for row in ids])
+
+    def bury(self, ids: Iterable[int], why: str) -> None:
+        """Put them among the dead letters: no build will ever do for them."""
+        with self._lock, transaction(self._database, self._file) as database:
+            database.executemany(BURY, [(why, self._now(), row) for row in ids])
+            self._untaken.clear()
+
+    def mark(self, ids: Iterable[int], stage: Stage, at: datetime) -> None:
+        """Note when a stage was reached, for `post_record`."""
+        with self._lock, transaction(self._database, self._file) as database:
+            database.executemany(MARK[stage], [(at.isoformat(), row) for row in ids])
+
+    def recent(self, site: str, limit: int) -> tuple[Kept, ...]:
+        """The last events of the site, the newest first."""
+        return self._select(RECENT, (site, limit))
+
+    def dead(self, site: str) -> tuple[Kept, ...]:
+        """The dead letters of the site, the newest first."""
+        return self._select(DEAD, (site,))
+
+    def post_record(self, site: str, post: str, limit: int = 20) -> tuple[Kept, ...]:
+        """What became of the last events that named a post, by its slug or its id; the newest first."""
+        return self._select(OF_POST, (site, post, limit))
+
+    def replay(self, id: int) -> Event | None:
+        """Accept an event once more, as one that came in now; one whose body was of no use asks for a reconciliation.
+
+        None if there is no event of this id.
+        """
+        found = self.one(id)
+        if found is None:
+            return None
+        event = found.event
+        unusable = event.kind == UNUSABLE
+        again = replace(
+            event,
+            kind="reconcile" if unusable else event.kind,
+            delivery_id=f"replay of {id}",
+            received_at=self._clock(),
+            id=0,
+        )
+        return replace(again, id=self.accept([again])[0])
+
+    def one(self, id: int) -> Kept | None:
+        """The event of this id, whatever its site."""
+        return next(iter(self._select(ONE, (id,))), None)
+
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Site → state (`new`, `taken`, `done`, `dead`) → events. A state without events is left out."""
+        found: dict[str, dict[str, int]] = {}
+        with self._view_lock:
+            for site, state, count in self._view.execute(COUNTS):
+                found.setdefault(site, {})[state] = count
+        return found
+
+    def close(self) -> None:
+        with self._lock, self._view_lock:
+            self._view.close()
+            self._database.close()
+
+    def _select(self, query: str, parameters: Sequence[str | int]) -> tuple[Kept, ...]:
+        with self._view_lock, closing(self._view.execute(query, parameters)) as rows:
+            return tuple(_kept(row) for row in rows)
+
+    def _now(self) -> str:
+        return self._clock().isoformat()
+
+
+def _count(database: sqlite3.Connection, site: str) -> int:
+    return int(database.execute(COUNT_UNTAKEN, (site,)).fetchone()[0])
+
+
+def _add(database: sqlite3.Connection, events: Sequence[Event]) -> list[int]:
+    """Insert or merge; the id of each."""
+    (last,) = database.execute(LAST).fetchone()
+    rows = [_row(event) for event in events]
+    database.execute(ADD, (json.dumps(rows),))
+    ids: dict[str, int] = json.loads(
+        database.execute(IDS_OF_WORK, (json.dumps([row[8] for row in rows]),)).fetchone()[0]
+    )
+    if any(event.kind in NO_WORK for event in events):
+        ids.update(json.loads(database.execute(IDS_WITHOUT_WORK, (last,)).fetchone()[0]))
+    return [ids[str(row[8])] for row in rows]
+
+
+def _row(event: Event) -> tuple[str | None, ...]:
+    done = event.kind in NO_WORK
+    return (
+        *(event.site, event.dialect, event.kind, event.post_id, event.slug, event.version, event.delivery_id),
+        *(event.received_at.isoformat(), event.same, "done" if done else "new", "nothing" if done else None),
+    )
+
+
+def _add_letter(database: sqlite3.Connection, letter: Letter) -> None:
+    text = letter.received_at.isoformat()
+    kept = letter.body[:LONGEST_BODY]
+    database.execute(ADD_LETTER, (letter.site, letter.dialect, UNUSABLE, text, letter.why, kept))
+    database.execute(PRUNE, ("dead", letter.site, KEPT_DEAD))
+    database.execute(PRUNE_OLD, ((letter.received_at - KEPT_DEAD_FOR).isoformat(),))
+
+
+def _event(row: sqlite3.Row) -> Event:
+    return Event(
+        site=row["site"],
+        dialect=row["dialect"],
+        kind=row["kind"],
+        post_id=row["post_id"],
+        slug=row["slug"],
+        version=row["version"],
+        received_at=datetime.fromisoformat(row["received_at"]),
+        delivery_id=row["delivery_id"],
+        id=row["id"],
+    )
+
+
+def _kept(row: sqlite3.Row) -> Kept:
+    return Kept(
+        event=_event(row),
+        state=row["state"],
+        deliveries=row["deliveries"],
+        outcome=row["outcome"],
+        why=row["why"],
+        body=row["body"],
+        fetched_at=_time(row["fetched_at"]),
+        built_at=_time(row["built_at"]),
+        published_at=_time(row["published_at"]),
+        finished_at=_time(row["finished_at"]),
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -1,0 +1,279 @@
+"""`velobuild listen`: the door, the queue, a loop for each site, and how all of it starts, reloads and ends.
+
+The event loop's thread answers; each site's loop has a thread, and builds in a process of its own. Between them stands
+the queue on the disk: whatever dies, what was acknowledged is there at the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from velobuild.config.schema import Loaded, Secret
+from velobuild.errors import VelobuildError
+from velobuild.model.ports import Clock
+from velobuild.serve.child import BuildChild
+from velobuild.serve.guard import Guard, Guarded, Limits, configured, connections_allowed
+from velobuild.serve.logs import say
+from velobuild.serve.loop import SiteLoop
+from velobuild.serve.metrics import exposition
+from velobuild.serve.queue import Queue
+from velobuild.serve.receiver import PREFIX, Receiver, Seen, SiteHook, application
+from velobuild.serve.status import SiteStatus, plain, post_json, queue_json, record_json, status_json, write_status
+from velobuild.serve.status_page import pages
+
+DRAIN_S = 2.0
+"""How long a connection that was accepted may take to send its request while the service ends."""
+LAST_BUILD_S = 1.0
+EVENTS_SHOWN = 20
+REFUSED_FOR = timedelta(hours=1)
+REFUSED_MANY = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A site as it is configured now."""
+
+    loaded: Loaded
+    hook: SiteHook
+    secrets: tuple[Secret, ...]
+    """Everything of it that no log may show."""
+    status_token: Secret | None = None
+
+
+class Service:
+    """Sites by name; `load` gives one as its configuration is now, and is asked again for SIGHUP."""
+
+    def __init__(
+        self,
+        sites: Mapping[str, Callable[[], Served]],
+        served: Mapping[str, Served],
+        *,
+        queue_file: Path,
+        cache: Path | None,
+        clock: Clock,
+        variables: Mapping[str, str],
+    ) -> None:
+        self._load = dict(sites)
+        self._served = dict(served)
+        self._clock = clock
+        self._queue = Queue(queue_file, clock)
+        self._hooks = {name: one.hook for name, one in served.items()}
+        self._receiver: Receiver | None = None
+        self._children: dict[str, BuildChild] = {}
+        self._loops: dict[str, SiteLoop] = {}
+        self._ending = False
+        for name, one in served.items():
+            child = BuildChild(memory_bytes=one.loaded.config.listen.build_memory_mb * 1_000_000)
+            self._children[name] = child
+            status = SiteStatus(
+                name,
+                since=clock(),
+                queue=str(queue_file.absolute()),
+                pid=os.getpid(),
+                daily_calls=one.loaded.config.listen.daily_calls,
+            )
+            self._loops[name] = SiteLoop(
+                name,
+                one.loaded,
+                self._queue,
+                child,
+                cache=cache,
+                clock=clock,
+                variables=variables,
+                told=lambda status, folder=one.loaded.state: write_status(folder, status),  # type: ignore[misc]
+                status=status,
+                also_warn=lambda name=name: self._door_warning(name),  # type: ignore[misc]
+            )
+        self._threads = [threading.Thread(target=loop.run, name=f"loop {name}") for name, loop in self._loops.items()]
+
+    @property
+    def secrets(self) -> Iterator[Secret]:
+        """What the log must not show, as it is now."""
+        for one in self._served.values():
+            yield from one.secrets
+            if one.status_token is not None:
+                yield one.status_token
+
+    def run(self, listeners: Sequence[socket.socket], *, ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until SIGTERM or SIGINT, then drain. Blocks. Belongs to the main thread."""
+        if self._queue.set_aside is not None:
+            say(logging.ERROR, "the queue was damaged and set aside; the CMS is asked for everything",
+                file=str(self._queue.set_aside))  # fmt: skip
+        given_back = self._queue.recover()
+        if given_back:
+            say(logging.INFO, "events of builds that did not end are taken up again", events=given_back)
+        for child in self._children.values():
+            child.start()
+        for thread in self._threads:
+            thread.start()
+        try:
+            asyncio.run(self._serve(listeners, ready))
+        finally:
+            self._end()
+
+    # What the pages show.
+
+    def overview(self) -> dict[str, Any]:
+        return {
+            name: {
+                "status": status_json(loop.status),
+                "queue": queue_json(self._queue, name),
+                "door": self._door(name),
+                "events": [record_json(kept) for kept in self._queue.recent(name, EVENTS_SHOWN)],
+            }
+            for name, loop in self._loops.items()
+        }
+
+    def post(self, site: str, post: str) -> list[dict[str, Any]] | None:
+        return post_json(self._queue.post_record(site, post)) if site in self._loops else None
+
+    def ready(self) -> bool:
+        return not self._ending and all(thread.is_alive() for thread in self._threads)
+
+    def metrics(self) -> tuple[bytes, str] | None:
+        return exposition(self.overview())
+
+    def _seen(self, name: str) -> Seen:
+        return Seen() if self._receiver is None else self._receiver.seen(name)
+
+    def _door(self, name: str) -> dict[str, Any]:
+        seen = self._seen(name)
+        values = {
+            "accepted": seen.accepted,
+            "unusable": seen.unusable,
+            "refused": sum(seen.refused.values()),
+            "refused_why": dict(seen.refused),
+            "by_secret": {f"secret {number + 1}": count for number, count in sorted(seen.by_secret.items())},
+            "accepted_at": seen.accepted_at,
+            "refused_at": seen.refused_at,
+            "ping_at": seen.ping_at,
+        }
+        return {key: plain(value) for key, value in values.items()}
+
+    def _door_warning(self, name: str) -> str | None:
+        return door_warning(self._seen(name), self._clock())
+
+    # The event loop's thread.
+
+    async def _serve(self, listeners: Sequence[socket.socket], ready: Callable[[], None]) -> None:
+        self._receiver = application(self._hooks, self._queue, self._wake, self._clock)
+        status = pages(self, self._status_token)
+        receiver = self._receiver
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            inner = receiver if scope["type"] == "http" and scope["path"].startswith(PREFIX) else status
+            await inner(scope, receive, send)
+
+        guard = Guard(Limits(connections=connections_allowed(Limits().connections)))
+        server = Server(configured(app, guard))
+        loop = asyncio.get_running_loop()
+        asked: list[asyncio.Task[None]] = []
+
+        def end(name: str) -> None:
+            if self._ending:
+                say(logging.WARNING, "ending at once", signal=name)
+                server.should_exit = server.force_exit = True
+                for child in self._children.values():
+                    threading.Thread(target=child.end).start()
+                return
+            self._ending = True
+            say(logging.INFO, "draining", signal=name)
+            asked.append(loop.create_task(drain(server)))
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, end, number.name)
+        loop.add_signal_handler(signal.SIGHUP, lambda: asked.append(loop.create_task(self._reload())))
+        starting = loop.create_task(server.serve(sockets=list(listeners)))
+        while not server.started and not starting.done():
+            await asyncio.sleep(0.005)
+        if not starting.done():
+            ready()
+        await starting
+        await receiver.close()
+
+    def _status_token(self) -> Secret | None:
+        return next((one.status_token for one in self._served.values() if one.status_token is not None), None)
+
+    def _wake(self, site: str) -> None:
+        loop = self._loops.get(site)
+        if loop is not None:
+            loop.wake()
+
+    async def _reload(self) -> None:
+        """Read every site's configuration and secrets anew. What cannot be used keeps the old ones in force."""
+        for name, load in self._load.items():
+            try:
+                served = await asyncio.to_thread(load)
+            except VelobuildError as error:
+                say(logging.ERROR, "the configuration cannot be used; the old one stays", site=name, code=error.code,
+                    error=str(error))  # fmt: skip
+                continue
+            self._served[name] = served
+            self._hooks[name] = served.hook
+            self._loops[name].reload(served.loaded)
+            say(logging.INFO, "reloaded", site=name, secrets=len(served.hook.secrets))
+
+    def _end(self) -> None:
+        self._ending = True
+        for loop in self._loops.values():
+            loop.end()
+        for thread in self._threads:
+            thread.join(LAST_BUILD_S)
+        enders = [threading.Thread(target=child.end) for child in self._children.values()]
+        for ender in enders:
+            ender.start()
+        for thread in (*enders, *self._threads):
+            thread.join()
+        self._queue.close()
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which leaves the signals to the service."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def drain(server: uvicorn.Server) -> None:
+    """Accept no further connection, let those that were accepted be answered, and stop.
+
+    A socket that a service manager holds goes on collecting connections for our successor.
+    """
+    for listener in server.servers:
+        listener.close()
+    clock = asyncio.get_running_loop().time
+    until = clock() + DRAIN_S
+    while clock() < until and not server.force_exit and any(is_owed(c) for c in server.server_state.connections):
+        await asyncio.sleep(0.01)
+    server.should_exit = True
+
+
+def is_owed(connection: object) -> bool:
+    """Whether somebody waits for an answer, or has only just come and may be about to ask."""
+    return isinstance(connection, Guarded) and (connection.phase != "idle" or connection.requests == 0)
+
+
+def door_warning(seen: Seen, now: datetime) -> str | None:
+    """What an hour of nothing but refusals means, or None."""
+    since = seen.refused_since
+    if since is None or seen.refused_in_a_row < REFUSED_MANY or now - since < REFUSED_FOR:
+        return None
+    return (
+        f"every delivery since {since:%Y-%m-%d %H:%M} UTC was refused: is the secret wrong, or a clock? "
+        "The CMS will disable the webhook"
+    )

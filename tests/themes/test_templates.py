@@ -270,11 +270,11 @@ def test_a_list_of_one_page_has_no_pager_and_a_middle_page_leads_both_ways() -> 
     assert only(tree, "head link[rel='next']").attributes["href"] == "/page/3/"
 
 
-def test_readers_count_the_pages_of_a_list_from_the_newest() -> None:
+def test_a_page_of_a_list_says_its_own_number_and_not_how_many_there_are() -> None:
     newest, oldest = Pager(number=3, total=3, older_url="/page/2/"), Pager(number=1, total=3, newer_url="/page/2/")
-    assert only(rendered("home.html", context={"pager": newest}), ".pager-here").text() == "Page 1 of 3"
-    assert only(rendered("list.html", context={"pager": oldest}), ".pager-here").text() == "Page 3 of 3"
-    assert only(rendered("list.html", context={"pager": oldest}), "title").text().startswith("Posts – Page 3 of 3")
+    assert only(rendered("home.html", context={"pager": newest}), ".pager-here").text() == "Newest page"
+    assert only(rendered("list.html", context={"pager": oldest}), ".pager-here").text() == "Page 1"
+    assert only(rendered("list.html", context={"pager": oldest}), "title").text().startswith("Posts – Page 1 –")
 
 
 def test_an_empty_site_says_so_instead_of_showing_nothing() -> None:

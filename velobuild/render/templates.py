@@ -29,7 +29,7 @@ NOT_DEFINED = re.compile(r"'(\w+)' is undefined")
 NOT_REPRODUCIBLE = ("random",)
 SYNTAX: Mapping[str, Any] = {"trim_blocks": True, "lstrip_blocks": True}
 # Fields of views that velobuild itself uses, so that no hint offers them.
-INTERNAL = frozenset({"absolute_content", "fields", "key", "num"})
+INTERNAL = frozenset({"absolute_content", "fields", "is_draft", "key", "num"})
 
 
 class _Template(jinja2.Template):

@@ -13,6 +13,7 @@ from velobuild.content.dirty import PostBefore, marked
 from velobuild.graph.bodies import media_of
 from velobuild.graph.reader import Reader, absolute_media
 from velobuild.graph.site import Site
+from velobuild.markup.urls import origin
 from velobuild.media.fetch import WORKERS, MediaLibrary, Wanted
 from velobuild.media.places import Places, in_folder
 from velobuild.model.entries import Collection, Media
@@ -91,6 +92,12 @@ def wanted_of(connection: Connection, reader: Reader, urls: Iterable[str], *, re
         if places.allows(url)
         for where in [_user_of(connection, url)]
     ]
+
+
+def may_be_ours(reader: Reader, url: str) -> bool:
+    """Whether a file's host is one from which files are fetched: a first look, at no cost."""
+    hosts = [f"https://{host}" for source in reader.site.config.sources for host in source.media_hosts]
+    return origin(url) in reader.media_origins.union(map(origin, (*reader.site.source_urls, *hosts)))
 
 
 def uses_of_change(connection: Connection, reader: Reader) -> tuple[set[str], set[str]]:

@@ -15,7 +15,17 @@ from velobuild.content.store import MEDIA_CHANGED, Store
 from velobuild.errors import Diagnostic
 from velobuild.graph.reader import Reader
 from velobuild.graph.site import Site
-from velobuild.media.needed import due, is_used, needed, objects_of, open_library, urls_of, uses_of_change, wanted_of
+from velobuild.media.needed import (
+    due,
+    is_used,
+    may_be_ours,
+    needed,
+    objects_of,
+    open_library,
+    urls_of,
+    uses_of_change,
+    wanted_of,
+)
 from velobuild.media.places import in_folder
 from velobuild.media.store import ObjectStore
 from velobuild.model.assets import path_of
@@ -99,10 +109,8 @@ def fetch_some(
         for url in urls_of(filter(None, map(reader.media_record, changed)), site)
         if is_used(connection, reader, url)
     }
-    wanted = {url for url in used if rows.get(url) is None} | again
-    if wanted and run.options.offline:
-        return None
-    if wanted:
+    wanted = {url for url in used if rows.get(url) is None and may_be_ours(reader, url)} | again
+    if wanted and not run.options.offline:
         library = open_library(
             connection, site, reader, clock=run.clock, warn=run.warn, progress=run.progress, file_tokens=file_tokens
         )

@@ -96,6 +96,7 @@ class Service:
                 variables=variables,
                 told=lambda status, folder=one.loaded.state: write_status(folder, status),  # type: ignore[misc]
                 status=status,
+                secrets=lambda: self.secrets,
                 also_warn=lambda name=name: self._door_warning(name),  # type: ignore[misc]
             )
         self._threads = [threading.Thread(target=loop.run, name=f"loop {name}") for name, loop in self._loops.items()]

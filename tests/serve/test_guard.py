@@ -195,6 +195,15 @@ def test_a_header_that_never_ends_is_431(usual: Running) -> None:
         assert usual.ask(endless).startswith(b"HTTP/1.1 431 ")
 
 
+def test_control_uvicorn_alone_reads_headers_without_end(tmp_path: Path) -> None:
+    """The control of J3."""
+    many = b"".join(b"X-%d: y\r\n" % number for number in range(1000))
+    with running(tmp_path, mode="plain") as server:
+        assert server.ask(b"POST /hooks/blog HTTP/1.1\r\n" + many + b"\r\n").startswith(b"HTTP/1.1 401 ")
+        with pytest.raises(TimeoutError):
+            server.ask(b"GET / HTTP/1.1\r\nX: " + b"x" * 9_000, timeout_s=0.5)
+
+
 def test_headers_that_are_too_large_or_too_many_are_431(usual: Running) -> None:
     """J3."""
     large = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 1000) for number in range(9))
@@ -286,6 +295,32 @@ def test_what_is_no_clear_http_is_400_and_the_end(usual: Running, raw: bytes) ->
         answer = exchange(peer, raw)
         assert answer == b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
         assert peer.recv(1) == b""
+
+
+TWO_LENGTHS = HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+
+
+def test_two_lengths_are_refused_even_where_the_parser_lets_them_pass(tmp_path: Path) -> None:
+    """J4: two fences, since parsers have been lenient here before."""
+    with running(tmp_path, mode="lenient") as server:
+        assert server.ask(TWO_LENGTHS).startswith(b"HTTP/1.1 400 ")
+        assert server.post() == 202
+
+
+def test_control_a_lenient_parser_alone_takes_two_lengths(tmp_path: Path) -> None:
+    with running(tmp_path, mode="plain-lenient") as server:
+        assert server.ask(TWO_LENGTHS).startswith(b"HTTP/1.1 401 ")
+
+
+def test_control_uvicorn_alone_says_who_it_is_and_what_was_wrong(tmp_path: Path) -> None:
+    """The control of J8's empty reply."""
+    with running(tmp_path, mode="plain") as server, server.connect() as peer:
+        peer.sendall(b"\x16\x03\x01\r\n\r\n")
+        answer = b""
+        while piece := peer.recv(1000):
+            answer += piece
+    assert b"server: uvicorn" in answer
+    assert answer.endswith(b"Invalid HTTP request received.")
 
 
 def test_what_no_parser_reads_shows_in_no_log(tmp_path: Path) -> None:

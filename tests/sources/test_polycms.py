@@ -340,3 +340,60 @@ def test_an_edit_in_the_second_of_the_last_one_is_seen(cms: PolyStandIn, many: S
     other |= {"title": "Edited", "updated_at": newest["updated_at"]}
     many.sync()
     assert (many.calls.count("posts"), many.posts()["7"].title) == (2, "Edited")
+
+
+# Records that are not as they should be.
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"published_at": "soon"},
+        {"title": "x" * 1001},
+        {"content_html": "x" * 2_000_001},
+        {"content_html": 7},
+        {"slug": None},
+        {"status": None},
+    ],
+    ids=["date", "title", "size", "body", "slug", "status"],
+)
+def test_one_record_that_cannot_be_used_is_named_and_costs_no_other(
+    cms: PolyStandIn, site: Site, fields: dict[str, Any]
+) -> None:
+    cms.ignores_status = True
+    good = cms.put_post()
+    bad = cms.put_post(title="The bad one")
+    site.sync()
+    cms.put_post(id=bad, **fields)
+    site.sync()
+    assert set(site.posts()) == {good, bad}, "the good copy from before stays"
+    assert site.posts()[bad].title == "The bad one"
+    assert site.codes() == ["VB2206"]
+
+
+def test_a_name_that_stands_twice_is_believed_in_neither_form(cms: PolyStandIn, site: Site) -> None:
+    good = cms.put_post()
+    cms.put_post(title="Twice")
+    cms.rewritten = lambda raw: raw.replace(b'"title": "Twice"', b'"title": "Twice", "status": "draft"')
+    assert set(site.sync().posts()) == {good}
+    assert site.codes() == ["VB2206"]
+
+
+@pytest.mark.parametrize(
+    ("written", "hour", "codes"),
+    [
+        ("2026-05-03T10:00:00.000000Z", 10, []),
+        ("2026-05-03T12:00:00+02:00", 10, []),
+        ("2026-05-03 10:00:00", 10, ["VB3002"]),
+    ],
+)
+def test_dates_are_read_in_their_zone(cms: PolyStandIn, site: Site, written: str, hour: int, codes: list[str]) -> None:
+    cms.put_post(published_at=written)
+    assert site.sync().post().published_at == datetime(2026, 5, 3, hour, tzinfo=UTC)
+    assert site.codes() == codes
+
+
+def test_lone_surrogates_and_control_characters_harm_nothing(cms: PolyStandIn, site: Site) -> None:
+    cms.put_post(title="A\ud800\x00B", content_html="<p>\ud800</p>", tags=["\udfff"], meta_fields={"\ud800": "\x1b"})
+    assert site.sync().post().title == "A\ufffdB"
+    assert site.sync().read == 0

@@ -101,6 +101,8 @@ class PolyStandIn:
         self.counts_views = True
         self.per_page_max = 100
         self.before: Callable[[Call], None] = lambda call: None
+        self.rewritten: Callable[[bytes], bytes] = lambda raw: raw
+        """The last word on the bytes of a JSON answer."""
         self.routed: Callable[[Call], Reply | None] = lambda call: None
         """What answers in place of PolyCMS, where it is not None."""
         self._failures: list[tuple[str, Reply]] = []
@@ -539,7 +541,7 @@ def _handler(cms: PolyStandIn) -> type[BaseHTTPRequestHandler]:
             elif isinstance(reply.body, str):
                 raw, kind = reply.body.encode(), "text/html; charset=UTF-8"
             else:
-                raw = json.dumps(reply.body, ensure_ascii=True).replace("/", "\\/").encode()
+                raw = cms.rewritten(json.dumps(reply.body, ensure_ascii=True).replace("/", "\\/").encode())
             self.send_response(reply.status)
             for name, value in {"Content-Type": kind, **reply.headers}.items():
                 self.send_header(name, value)

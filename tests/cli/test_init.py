@@ -22,6 +22,7 @@ from tests.contracts.gate import Gate, Shape
 from tests.standins.comet import CometStandIn
 from tests.standins.polycms import PolyStandIn
 from velobuild.cli.init_kinds import KINDS
+from velobuild.config.load import load
 from velobuild.config.source_schema import BUILT_IN
 from velobuild.devcms import GENEROUS, Running
 
@@ -184,6 +185,18 @@ def test_a_token_joins_an_existing_secrets_file_that_becomes_private(
     ended = velobuild("init", "--offline", "--token-stdin", directory=tmp_path)
     assert (tmp_path / ".env").read_text() == f"OTHER=1\nVELOCMS_API_KEY={KEY}\n"
     token_is_only_in_dotenv(tmp_path, KEY, ended)
+
+
+@pytest.mark.parametrize("token", ["7|q3RmPz5vN8sLkT1wXyB2", "it's|quoted-0123456789", "plain-0123456789"])
+def test_a_token_of_any_shape_comes_back_out_of_the_secrets_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    with_stdin(monkeypatch, token)
+    given = ["--source", "polycms", "--url", "https://x.example.org"]
+    assert velobuild("init", "--offline", *given, "--token-stdin", directory=tmp_path).code == 0
+    assert [one.reveal() for one in load(None, directory=tmp_path, environment={}).tokens] == [token]
+    shell = subprocess.run(["sh", "-c", '. ./.env; printf %s "$POLYCMS_TOKEN"'], cwd=tmp_path, capture_output=True)
+    assert shell.stdout.decode() == token
 
 
 class Conversation:

@@ -1,6 +1,6 @@
 """The door for webhooks under test: asked within the process, or run as a process of its own.
 
-python -m tests.serve.door FOLDER [KEY=VALUE ...]     KEY: a limit of the guard, `dialects` or `mode`
+python -m tests.serve.door FOLDER [KEY=VALUE ...]     KEY: a limit of the guard, `dialects`, `unix` or `mode`
 """
 
 from __future__ import annotations
@@ -259,6 +259,7 @@ class Early(GroupCommit):
 
 def main(folder: Path, options: dict[str, str]) -> None:
     mode = options.pop("mode", "good")
+    unix = options.pop("unix", "")
     dialects = options.pop("dialects", "velocms").split(",")
     kinds: dict[str, Callable[[str], Any]] = dict.fromkeys(("header_bytes", "headers", "connections", "per_peer"), int)
     limits = Limits(**{name: kinds.get(name, float)(value) for name, value in options.items()})
@@ -273,9 +274,13 @@ def main(folder: Path, options: dict[str, str]) -> None:
     if mode.endswith("lenient"):
         config.http = lenient(HttpToolsProtocol if mode.startswith("plain") else config.http)
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    listeners = [listener]
+    if unix:
+        listeners.append(socket.socket(socket.AF_UNIX))
+        listeners[1].bind(unix)
     (folder / "port.new").write_text(str(listener.getsockname()[1]))
     os.replace(folder / "port.new", folder / "port")
-    uvicorn.Server(config).run(sockets=[listener])
+    uvicorn.Server(config).run(sockets=listeners)
 
 
 if __name__ == "__main__":

@@ -153,6 +153,22 @@ def test_one_peer_that_takes_more_than_its_share_evicts_itself_and_nobody_else(t
             peer.close()
 
 
+def test_peers_of_a_unix_socket_are_not_taken_for_one(tmp_path: Path) -> None:
+    """They have no address; what stands before such a socket is a proxy."""
+    with running(tmp_path, per_peer=5, connections=1000, unix=str(tmp_path / "hooks.sock")) as server:
+        peers = []
+        for _ in range(20):
+            peer = socket.socket(socket.AF_UNIX)
+            peer.settimeout(20)
+            peer.connect(str(tmp_path / "hooks.sock"))
+            peers.append(peer)
+        assert exchange(peers[-1], request(1)).startswith(b"HTTP/1.1 202 ")
+        assert exchange(peers[0], request(2)).startswith(b"HTTP/1.1 202 ")
+        for peer in peers:
+            peer.close()
+        assert server.post(3) == 202
+
+
 def test_behind_a_proxy_there_is_no_share_of_one_peer(tmp_path: Path) -> None:
     with running(tmp_path, per_peer=10, connections=1000) as server:
         peers = [server.connect() for _ in range(30)]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.sources.conftest import Shelf
-from tests.standins.polycms import BEGAN, Call, PolyStandIn
+from tests.standins.polycms import BEGAN, Call, OldPolyStandIn, PolyStandIn
 from velobuild.config.schema import Config, LimitsConfig, Loaded, Secret, SourceConfig
 from velobuild.errors import Diagnostic
 from velobuild.model.entries import BodyFormat, Collection, Post
@@ -19,7 +19,7 @@ from velobuild.sources import open_source
 from velobuild.sources.doctor import Finding
 from velobuild.sources.polycms_api import num, numbers_of
 
-MEDIA, SETTINGS = Collection.MEDIA, Collection.SETTINGS
+PAGES, SETTINGS = Collection.PAGES, Collection.SETTINGS
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 
 
@@ -397,3 +397,40 @@ def test_lone_surrogates_and_control_characters_harm_nothing(cms: PolyStandIn, s
     cms.put_post(title="A\ud800\x00B", content_html="<p>\ud800</p>", tags=["\udfff"], meta_fields={"\ud800": "\x1b"})
     assert site.sync().post().title == "A\ufffdB"
     assert site.sync().read == 0
+
+
+# Pages.
+
+
+def test_pages_are_taken_where_they_are_wanted(cms: PolyStandIn, site: Site) -> None:
+    post = cms.put_post()
+    imprint = cms.put_post(
+        type="page", slug="imprint", title="Imprint", content_html='<p><img src="/storage/a.png"></p>'
+    )
+    cms.put_post(type="page", slug="later", published_at="2999-01-01T00:00:00.000000Z")
+    cms.put_post(type="page", slug="draft", status="draft")
+    assert (set(site.sync().posts()), site.shelf.of(PAGES)) == ({post}, {})
+    site.sync(types=("post", "page"))
+    (page,) = site.shelf.of(PAGES).values()
+    assert (page.id, page.path, page.title) == (imprint, "imprint", "Imprint")
+    assert page.body == f'<p><img src="{cms.url}/storage/a.png"></p>'
+    assert set(site.posts()) == {post}
+    cms.put_post(id=imprint, title="Legal notice")
+    site.sync(types=("post", "page"))
+    assert [page.title for page in site.shelf.of(PAGES).values()] == ["Legal notice"]
+    cms.delete_post(imprint)
+    assert site.sync(types=("post", "page")).shelf.of(PAGES) == {}
+
+
+def test_the_older_generation_keeps_its_pages_apart() -> None:
+    with OldPolyStandIn() as old:
+        site = Site(old)
+        post, page = old.put_post(), old.put_page(slug="imprint")
+        site.sync(types=("post", "page"))
+        assert (set(site.posts()), set(site.shelf.of(PAGES))) == ({post}, {page})
+
+
+def test_a_page_without_an_address_is_named(cms: PolyStandIn, site: Site) -> None:
+    cms.put_post(type="page", slug="../..")
+    assert site.sync(types=("post", "page")).shelf.of(PAGES) == {}
+    assert site.codes() == ["VB2206"]

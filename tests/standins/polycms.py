@@ -412,6 +412,13 @@ class OldPolyStandIn(PolyStandIn):
     def __init__(self) -> None:
         super().__init__()
         self.envelope: Literal["data", "items", "posts", "bare", "numbered"] = "data"
+        self.pages: dict[int, Json] = {}
+
+    def put_page(self, **fields: Any) -> str:
+        """Pages are apart here, in a table of their own."""
+        id = self._next()
+        self.pages[id] = self._new_post(id) | fields
+        return str(id)
 
     def _knows(self, call: Call) -> bool:
         return call.headers.get("x-polycms-api-key") in self.tokens
@@ -420,6 +427,9 @@ class OldPolyStandIn(PolyStandIn):
         if not self._knows(call):
             return FAILURES["laravel 401"]
         match parts:
+            case ["pages"]:
+                rows = [self._old(post) for post in self.pages.values() if self._wanted(post, call.query)]
+                return self._list(rows, call, "pages")
             case ["posts"]:
                 rows = [self._old(post) for post in self.posts.values() if self._wanted(post, call.query)]
                 return self._list(rows, call, "posts")

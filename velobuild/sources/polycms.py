@@ -24,8 +24,9 @@ from velobuild.sources.opening import Opened, connect, site_of
 from velobuild.sources.polycms_api import LEGACY, START, V1, Addresses, Generation, base_of, obj, other_api, rows_of
 from velobuild.sources.polycms_doctor import diagnose
 from velobuild.sources.polycms_listing import PolyListing, page_of
+from velobuild.sources.polycms_pages import PageReading
 from velobuild.sources.polycms_posts import FEW, PolyPostReading
-from velobuild.sources.polycms_records import media_raw, settings_raw
+from velobuild.sources.polycms_records import Numbered, media_raw, settings_raw
 from velobuild.sources.posts import POSTS, Tally, left_out
 from velobuild.sources.records import (
     PUBLISHED,
@@ -38,7 +39,7 @@ from velobuild.sources.records import (
     version_of_entry,
 )
 
-MEDIA, SETTINGS = Collection.MEDIA, Collection.SETTINGS
+MEDIA, PAGES, SETTINGS = Collection.MEDIA, Collection.PAGES, Collection.SETTINGS
 KEY_HINT = "make a key under Blog → Settings in PolyCMS, switch its REST API on there, and export it"
 
 
@@ -59,6 +60,7 @@ class PolyCms:
         self._v1 = client
         self._legacy = client.beside(base_of(config, LEGACY), LEGACY.dialect)
         self._config = config
+        self._posts = replace(config, types=tuple(kind for kind in config.types if kind != "page"))
         self._limits = limits
         self._has_token = has_token
         self._clock = clock
@@ -90,7 +92,7 @@ class PolyCms:
         posts = PolyPostReading(
             self._client,
             self._generation,
-            self._config,
+            self._posts,
             self._limits,
             known=known,
             memory=memory,
@@ -107,6 +109,7 @@ class PolyCms:
         yield Delta(POSTS, versions=posts.versions, cursor=memory.cursor(), complete=True)
         covers = kept_covers(known, posts.versions, posts.covers)
         yield Delta(MEDIA, versions=media | covers, cursor=memory.cursor(), complete=True)
+        yield from self._pages(known, numbered)
         for delta in settings:
             yield replace(delta, cursor=memory.cursor())
         if self._config.comments:
@@ -165,7 +168,7 @@ class PolyCms:
 
         None where all posts are read anyway: they are few, of several types, or of the older generation.
         """
-        if self._generation is LEGACY or len(self._config.types) > 1 or len(known.versions(POSTS)) <= FEW:
+        if self._generation is LEGACY or len(self._posts.types) != 1 or len(known.versions(POSTS)) <= FEW:
             return None
         shown: list[Any] = []
         for resource in ("post-tags", "categories"):
@@ -175,6 +178,22 @@ class PolyCms:
                 return None
             shown.append([[row.get(name) for name in ("id", "name", "slug")] for row in rows if isinstance(row, dict)])
         return fingerprint(cleaned(shown)).hex()
+
+    def _pages(self, known: Known, numbered: Numbered) -> Iterator[Delta]:
+        pages = PageReading(
+            self._client,
+            self._generation,
+            self._limits,
+            known,
+            self._tally,
+            self._addresses,
+            numbered,
+            self._clock(),
+            self._warn,
+        )
+        if "page" in self._config.types:
+            yield from pages.deltas()
+        yield Delta(PAGES, versions=pages.versions, complete=True)
 
     def _media(
         self, known: Known, numbered: dict[str, tuple[str, str | None]]

@@ -23,7 +23,6 @@ Json = dict[str, Any]
 TOKEN = "7|q3RmPz5vN8sLkT1wXyB2"
 KEY = "pcms_4fA9kL2mN7"
 BEGAN = datetime(2026, 5, 1, 9, 12, 44, tzinfo=UTC)
-Kind = Literal["controller", "laravel", "success", "html", "login", "other", "limit", "cut"]
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,18 @@ from velobuild.sources.covers import kept_covers
 from velobuild.sources.listing import no_progress
 from velobuild.sources.memory import recall
 from velobuild.sources.opening import Opened, connect, site_of
-from velobuild.sources.polycms_api import LEGACY, START, V1, Addresses, Generation, base_of, obj, other_api, rows_of
+from velobuild.sources.polycms_api import (
+    LEGACY,
+    START,
+    V1,
+    Addresses,
+    Generation,
+    base_of,
+    numbers_of,
+    obj,
+    other_api,
+    rows_of,
+)
 from velobuild.sources.polycms_doctor import diagnose
 from velobuild.sources.polycms_listing import PolyListing, page_of
 from velobuild.sources.polycms_pages import PageReading
@@ -69,6 +80,7 @@ class PolyCms:
         self._client = client
         self._generation = V1
         self._addresses = Addresses.of(site_of(config))
+        self._total = 0
         self._tally = Tally()
 
     @property
@@ -99,7 +111,7 @@ class PolyCms:
             tally=self._tally,
             addresses=self._addresses,
             media=numbered,
-            terms=self._terms(known),
+            terms=self._terms(),
             now=self._clock(),
             warn=self._warn,
             progress=self._progress,
@@ -142,6 +154,7 @@ class PolyCms:
             raise other_api(where, "there is no list of posts") from error
         page_of(body, 1, generation=generation, resource="posts", where=where)
         self._addresses = Addresses.of(site_of(self._config), body)
+        self._total = numbers_of(body).total or 0
 
     def _is_legacy(self, found: VelobuildError) -> bool:
         """Whether the older generation answers: with a list, or by asking for a key where the other asked for none."""
@@ -163,12 +176,12 @@ class PolyCms:
             ) from found
         self._client, self._generation = self._legacy, LEGACY
 
-    def _terms(self, known: Known) -> str | None:
+    def _terms(self) -> str | None:
         """What tags and categories are called now: a renamed one leaves the dates of its posts as they were.
 
         None where all posts are read anyway: they are few, of several types, or of the older generation.
         """
-        if self._generation is LEGACY or len(self._posts.types) != 1 or len(known.versions(POSTS)) <= FEW:
+        if self._generation is LEGACY or len(self._posts.types) != 1 or self._total <= FEW:
             return None
         shown: list[Any] = []
         for resource in ("post-tags", "categories"):

@@ -132,6 +132,16 @@ def test_l5_sigterm_ends_within_five_seconds_and_the_build_child_with_it(site: S
     assert site.does("status").ran.report["running"] is False
 
 
+def test_l5_a_command_that_takes_long_does_not_hold_up_the_end(sites: Sites) -> None:
+    """L5. The command itself goes on: what it was told of is live."""
+    site = sites("one").posts(1).configured(listen={"after": [["sh", "-c", "echo > begun; sleep 20"]]})
+    with listening(site) as service:
+        until((site.root / "begun").exists, "the command runs")
+        began = time.monotonic()
+        assert service.ends() == 0
+        assert time.monotonic() - began < 8, "five seconds, and the interpreter's own end on a busy machine"
+
+
 @pytest.mark.slow
 def test_l6_the_build_child_dies_with_a_killed_service(site: SiteTest, live: Listening) -> None:
     """L6."""

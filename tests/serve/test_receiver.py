@@ -399,6 +399,9 @@ def test_a_full_disk_is_503_and_what_was_missed_is_looked_for_when_there_is_room
                 ("post.updated", "p3"),
                 ("reconcile", None),
             ]
+            # One reconciliation pays for all of it.
+            assert await open_.deliver(post_id="p4") == 202
+            assert [event.post_id for event in queue.take(SITE)] == ["p4"]
 
     asyncio.run(go())
     assert "deliveries cannot be kept: the disk is full" in caplog.text

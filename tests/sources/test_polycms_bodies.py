@@ -129,15 +129,17 @@ SECTIONS: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("kind", "data", "expected"), SECTIONS, ids=[kind for kind, _, _ in SECTIONS])
-def test_each_landing_block_shows_its_words(
-    site: Site, show: Show, kind: str, data: dict[str, Any], expected: str
-) -> None:
-    long = doc(node("landingBlock", id="x", type=kind, data=data))
-    short = {"blocks": [{"type": kind, "data": data}]}
-    for document in (long, short):
-        html = "<!-- Missing renderer for landing block type: X -->"
-        assert expected in show(document, content_html=html)
-        named = [warning.what for warning in site.warnings if "not known" in warning.what]
+def test_each_landing_block_shows_its_words(kind: str, data: dict[str, Any], expected: str) -> None:
+    html = "<!-- Missing renderer for landing block type: X -->"
+    for document in (
+        doc(node("landingBlock", id="x", type=kind, data=data)),
+        {"blocks": [{"type": kind, "data": data}]},
+        json.dumps([{"type": kind, "data": data}]),
+    ):
+        blocks = body_of(html, document)[1]
+        prepared = prepare(json.dumps(blocks), BodyFormat.BLOCKS, MarkupOptions(base_url="https://cms.example"))
+        assert expected in fill(prepared, lambda ref: Resolved(ref.url, ref.width_px, ref.height_px))
+        named = [warning.what for warning in prepared.warnings if "not known" in warning.what]
         assert bool(named) == (kind == "somebody_s_own")
 
 

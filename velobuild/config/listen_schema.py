@@ -43,5 +43,7 @@ class ListenConfig:
     """The memory that a build may use, in millions of bytes; 0 = no limit."""
     after: tuple[tuple[str, ...], ...] = ()
     """Commands that are run after something was published, each as a list of its words; no shell reads them."""
+    degraded: tuple[tuple[str, ...], ...] = ()
+    """Commands that are run when builds have begun to fail, to tell somebody; as those of `after`."""
     after_s: Annotated[int, Gt(0)] = 60
-    """A command of `after` that takes longer, in seconds, is ended."""
+    """A command of `after` or `degraded` that takes longer, in seconds, is ended."""

@@ -38,6 +38,7 @@ from velobuild.serve.status_page import pages
 DRAIN_S = 2.0
 """How long a connection that was accepted may take to send its request while the service ends."""
 LAST_BUILD_S = 1.0
+END_S = 2.5
 EVENTS_SHOWN = 20
 REFUSED_FOR = timedelta(hours=1)
 REFUSED_MANY = 3
@@ -96,9 +97,12 @@ class Service:
                 variables=variables,
                 told=lambda status, folder=one.loaded.state: write_status(folder, status),  # type: ignore[misc]
                 status=status,
+                secrets=lambda: self.secrets,
                 also_warn=lambda name=name: self._door_warning(name),  # type: ignore[misc]
             )
-        self._threads = [threading.Thread(target=loop.run, name=f"loop {name}") for name, loop in self._loops.items()]
+        self._threads = [
+            threading.Thread(target=loop.run, name=f"loop {name}", daemon=True) for name, loop in self._loops.items()
+        ]
 
     @property
     def secrets(self) -> Iterator[Secret]:
@@ -237,8 +241,10 @@ class Service:
         for ender in enders:
             ender.start()
         for thread in (*enders, *self._threads):
-            thread.join()
-        self._queue.close()
+            thread.join(END_S)
+        # A thread that is left waits for one of the operator's commands: its events are finished, and it ends with us.
+        if not any(thread.is_alive() for thread in self._threads):
+            self._queue.close()
 
 
 class Server(uvicorn.Server):

@@ -178,7 +178,12 @@ class PolyPostReading(PostReading):
         if not isinstance(record, dict):
             return record
         raw, cover, notes = post_raw(
-            record, types=self._types, addresses=self._addresses, media=self._media, by_address=self._by_address
+            record,
+            # Of the older generation nobody says that its posts have types.
+            types=self._types if self._generation.name == "v1" else (),
+            addresses=self._addresses,
+            media=self._media,
+            by_address=self._by_address,
         )
         id = raw["id"]
         self._pictures.pop(id, None)

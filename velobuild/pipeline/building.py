@@ -22,7 +22,6 @@ from velobuild.pipeline.fetching import fetch_media
 from velobuild.pipeline.keeping import POSTS as LIVE_POSTS
 from velobuild.pipeline.keeping import live_posts
 from velobuild.pipeline.making import Outcome, make, settle, strict_refusal
-from velobuild.pipeline.naming import synchronise_named
 from velobuild.pipeline.preparing import prepare
 from velobuild.pipeline.run import BuildOptions, Run
 from velobuild.pipeline.syncing import once_more_if_damaged, opened, read_local_pages, synchronise
@@ -182,6 +181,8 @@ def _sync(run: Run, store: Store, cache: Path | None) -> SyncReport | None:
             return None
     with run.phase("sync"):
         if run.options.named:
+            from velobuild.pipeline.naming import synchronise_named
+
             report = synchronise_named(
                 store,
                 run.loaded,

@@ -15,19 +15,7 @@ from velobuild.content.store import MEDIA_CHANGED, Store
 from velobuild.errors import Diagnostic
 from velobuild.graph.reader import Reader
 from velobuild.graph.site import Site
-from velobuild.media.needed import (
-    due,
-    is_used,
-    may_be_ours,
-    needed,
-    objects_of,
-    open_library,
-    urls_of,
-    uses_of_change,
-    wanted_of,
-)
-from velobuild.media.places import in_folder
-from velobuild.media.store import ObjectStore
+from velobuild.media.uses import due, in_folder, is_used, may_be_ours, objects_of, urls_of, uses_of_change
 from velobuild.model.assets import path_of
 from velobuild.pipeline.run import Run
 
@@ -43,6 +31,9 @@ def fetch_media(
     build, offline too. Afterwards the asset rows name exactly the files that pages
     may link to. Raises OutputError.
     """
+    from velobuild.media.needed import needed, open_library
+    from velobuild.media.store import ObjectStore
+
     reader = Reader(connection, site)
     library = open_library(
         connection, site, reader, clock=run.clock, warn=run.warn, progress=run.progress, file_tokens=file_tokens
@@ -111,6 +102,8 @@ def fetch_some(
     }
     wanted = {url for url in used if rows.get(url) is None and may_be_ours(reader, url)} | again
     if wanted and not run.options.offline:
+        from velobuild.media.needed import open_library, wanted_of
+
         library = open_library(
             connection, site, reader, clock=run.clock, warn=run.warn, progress=run.progress, file_tokens=file_tokens
         )
@@ -125,7 +118,7 @@ def fetch_some(
 
 
 def _moves(run: Run, connection: Connection, site: Site, reader: Reader) -> MediaMoves | None:
-    rows, objects = AssetTable(connection), ObjectStore(objects_of(site.state))
+    rows = AssetTable(connection)
     puts: dict[str, tuple[Path, str]] = {}
     removals: set[str] = set()
     for entry in marked(connection):
@@ -136,6 +129,9 @@ def _moves(run: Run, connection: Connection, site: Site, reader: Reader) -> Medi
             rows.forget(entry.id)
             asset = None
         if asset is not None and not (run.loaded.out / asset.path).exists():
+            from velobuild.media.store import ObjectStore
+
+            objects = ObjectStore(objects_of(site.state))
             if not objects.holds(asset):
                 return None
             puts[asset.path] = (objects.place(asset.sha256, asset.extension), asset.sha256)

@@ -14,7 +14,6 @@ from velobuild.graph.reader import Reader
 from velobuild.graph.routes import expand, reserved
 from velobuild.graph.site import Site
 from velobuild.graph.trace import Made
-from velobuild.media.needed import needed, open_library
 from velobuild.model.outputs import Phase, Target
 from velobuild.model.reads import Reads
 from velobuild.pipeline.keeping import keep_files_of, keep_page, live_posts
@@ -188,6 +187,8 @@ def strict_refusal(warnings: list[Diagnostic]) -> ContentProblem:
 
 def add_files(run: Run, connection: Connection, site: Site, theme: Theme, staging: Staging) -> set[str]:
     """Put in the theme's static files and the media that are in use. Their paths."""
+    from velobuild.media.needed import needed, open_library
+
     added = {static.path for static in (*theme.assets.values(), *theme.verbatim.values())}
     for static in (*theme.assets.values(), *theme.verbatim.values()):
         if static.content is not None:

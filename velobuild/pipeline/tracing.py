@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 
 from velobuild import __version__
 from velobuild.config.schema import Config
@@ -19,6 +18,7 @@ from velobuild.graph.reader import Reader
 from velobuild.graph.routes import moves
 from velobuild.graph.site import Site
 from velobuild.graph.trace import Made, Output, Trace
+from velobuild.markup.versions import installed_versions
 from velobuild.model.keys import Fingerprint, canonical, fingerprint
 from velobuild.model.outputs import Target
 from velobuild.model.reads import EVERY_FIELD, Answer
@@ -44,7 +44,7 @@ def recipe_hash(site: Site, theme: Theme, media_origins: Iterable[str]) -> str:
         recipe_of(site.post_markup).hex(),
         recipe_of(site.page_markup).hex(),
         sorted(media_origins),
-        [engine_version(name) for name in ENGINES],
+        installed_versions(ENGINES),
     ]
     return fingerprint(parts).hex()
 
@@ -58,14 +58,6 @@ def plain_config(config: Config) -> dict[str, object]:
         for name in ("token_env", "token_file", "rate_limit"):
             source.pop(name)
     return values
-
-
-def engine_version(name: str) -> str:
-    """A package's version; "" if it is not installed."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
 
 
 @dataclass(slots=True)

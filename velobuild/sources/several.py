@@ -16,7 +16,18 @@ from velobuild.config.schema import Loaded, SourceConfig
 from velobuild.errors import ProtocolError
 from velobuild.markup.base import own_base, with_base
 from velobuild.markup.urls import absolute, origin
-from velobuild.model.entries import SOURCE_MARK, Collection, Comment, Delta, Entry, Media, Page, Post, SiteSettings
+from velobuild.model.entries import (
+    LOCAL_PAGE,
+    SOURCE_MARK,
+    Collection,
+    Comment,
+    Delta,
+    Entry,
+    Media,
+    Page,
+    Post,
+    SiteSettings,
+)
 from velobuild.model.entries import source_of as name_in
 from velobuild.model.ports import Known
 from velobuild.sources.doctor import Finding
@@ -25,8 +36,6 @@ from velobuild.sources.posts import Tally
 
 CURSORS = "cursors of several sources"
 SETTINGS = Collection.SETTINGS
-LOCAL_PAGE = "/"
-"""How the ids of the site's own local pages begin; no source's do."""
 
 
 @dataclass(frozen=True, slots=True)

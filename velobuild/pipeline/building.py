@@ -25,12 +25,13 @@ from velobuild.pipeline.making import Outcome, make, settle, strict_refusal
 from velobuild.pipeline.preparing import prepare
 from velobuild.pipeline.run import BuildOptions, Run
 from velobuild.pipeline.syncing import once_more_if_damaged, opened, read_local_pages, synchronise
-from velobuild.pipeline.tracing import LOST, PAGES, POSTS, Tracing
+from velobuild.pipeline.tracing import FILES, LOST, PAGES, POSTS, Tracing
 from velobuild.pipeline.updating import update
 from velobuild.publish.guard import SecretScan, shrink
 from velobuild.publish.inplace import InPlace
 from velobuild.publish.releases import Releases
-from velobuild.render.theme import Theme, load_theme
+from velobuild.render.kept import current_theme
+from velobuild.render.theme import Theme
 from velobuild.sources import file_tokens_by_address, has_local, is_local
 
 PASSES_MAX = 3
@@ -62,7 +63,7 @@ def _build(run: Run, cache: Path | None) -> BuildReport:
         publisher.preflight()
         publisher.complete()
         refuse_held(publisher.held())
-        theme = load_theme(loaded.config, loaded.root)
+        theme = current_theme(loaded.config, loaded.root)
         synced = _sync(run, store, cache)
         read_local_pages(store, loaded)
         site = Site(
@@ -135,8 +136,9 @@ def _publish(
                     tracing.publishing(False)
                     raise
             with run.phase("trace"):
-                notes = {PAGES: str(made.pages), POSTS: str(len(made.posts)), LOST: json.dumps(sorted(without))}
-                tracing.commit(publisher.identity(), run.warn, notes)
+                files = len(published.changes) - published.count(OutputKind.REMOVED)
+                notes = {PAGES: str(made.pages), POSTS: str(len(made.posts)), FILES: str(files)}
+                tracing.commit(publisher.identity(), run.warn, {**notes, LOST: json.dumps(sorted(without))})
             return published, made
         except OutputError as error:
             if error.code != "VB6001" or not staging.make_room():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 
 from velobuild import __version__
 from velobuild.config.schema import Config
@@ -27,8 +28,8 @@ from velobuild.render.theme import Theme
 # Whose version can change bytes, beside the engines that a markup recipe names.
 ENGINES = ("babel", "feedgen", "jinja2", "lxml", "markupsafe", "tzdata")
 TRACE_VERSION = 1
-PAGES, POSTS = "pages_live", "posts_live"
-"""The notes of how many pages and posts the live site has."""
+PAGES, POSTS, FILES = "pages_live", "posts_live", "files_live"
+"""The notes of how many pages, posts and files the live site has."""
 PRINTS, UNSHOWN, THEME, PUBLISHING, LOST = "template_prints", "unshown", "theme", "publishing", "lost"
 
 
@@ -44,9 +45,14 @@ def recipe_hash(site: Site, theme: Theme, media_origins: Iterable[str]) -> str:
         recipe_of(site.post_markup).hex(),
         recipe_of(site.page_markup).hex(),
         sorted(media_origins),
-        installed_versions(ENGINES),
+        _engines(),
     ]
     return fingerprint(parts).hex()
+
+
+@lru_cache(maxsize=1)
+def _engines() -> dict[str, str]:
+    return installed_versions(ENGINES)
 
 
 def plain_config(config: Config) -> dict[str, object]:

@@ -26,7 +26,7 @@ from velobuild.model.entries import Collection
 from velobuild.model.outputs import OutputFile, Published, Target
 from velobuild.pipeline.fetching import MediaMoves, fetch_some
 from velobuild.pipeline.run import Run
-from velobuild.pipeline.tracing import PAGES, POSTS, Plan, Tracing
+from velobuild.pipeline.tracing import FILES, PAGES, POSTS, Plan, Tracing
 from velobuild.publish.guard import SecretScan, shrink
 from velobuild.publish.inplace import InPlace
 from velobuild.publish.manifest import Manifest
@@ -42,12 +42,12 @@ IN_THE_WAY = frozenset({Collection.PAGES.value})
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """What an update did. `rendered` are the paths that were rendered, whether their bytes changed or not."""
+    """What an update did. `files` are those that stayed as they were; `rendered` counts pages, changed or not."""
 
     published: Published
     pages: int
     files: int
-    rendered: tuple[str, ...]
+    rendered: int
 
 
 def update(
@@ -131,7 +131,7 @@ def _nothing(run: Run, tracing: Tracing, publisher: Releases | InPlace) -> Updat
         return None
     if not tracing.commit(publisher.identity(), run.warn, {}):
         return None
-    return Updated(Published(None, ()), int(live.meta.get("pages", "0")), len(live.files), ())
+    return Updated(Published(None, ()), int(live.meta.get("pages", "0")), len(live.files), 0)
 
 
 def is_whole(live: Manifest, out: os.PathLike[str]) -> bool:
@@ -173,7 +173,9 @@ def _publish(
             return None
         copied = [staged.copy_in(path, *source) for path, source in sorted(media.puts.items())]
         removals = [*(output.target.path for output in plan.gone), *sorted(media.removals)]
-        notes = {PAGES: str(pages), POSTS: str(posts)}
+        born = sum(cause.kind == "new" for cause in plan.causes.values())
+        files_live = int(store.note(FILES) or "0") + born + len(copied) - len(removals)
+        notes = {PAGES: str(pages), POSTS: str(posts), FILES: str(files_live)}
         gone = {output.target.params["id"]: None for output in plan.gone if output.target.route == "post"}
         paths = {target.params["id"]: target.path for target in plan.targets if target.route == "post"}
         with run.phase("publish"):
@@ -187,7 +189,8 @@ def _publish(
             )
     finally:
         staged.discard()
-    return Updated(Published(None, changes), pages, 0, tuple(target.path for target in plan.targets))
+    unchanged = files_live - len(files) - len(copied)
+    return Updated(Published(None, changes), pages, unchanged, len(plan.targets))
 
 
 def _commit(tracing: Tracing, publisher: Releases | InPlace, run: Run, notes: dict[str, str]) -> None:

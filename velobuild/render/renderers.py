@@ -35,6 +35,11 @@ class Rendering:
         self.reader = reader
         self.templates = Templates(theme, reader)
 
+    def read_from(self, reader: Reader) -> None:
+        """Go on with another reader, of a later revision."""
+        self.reader = reader
+        self.templates.read_from(reader)
+
     def file(self, target: Target) -> File:
         """Raises ContentProblem."""
         return RENDERERS[target.renderer](self, target)

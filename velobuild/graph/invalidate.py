@@ -173,7 +173,7 @@ class Differences:
             self.changed.lengths.update(new.facets if new else ())
             self.changed.lengths.subtract(old.facets if old else ())
             if old is None or new is None or old.sort_at != new.sort_at:
-                self._neighbours(num, old, new, f"now stands elsewhere among the others, for {where}")
+                self._neighbours(num, old, new, f"has another post beside it, because {where}")
         if fields & (Field.URL | Field.UPDATED) or old != new:
             months = {image.sort_at[:7] for image in (old, new) if image is not None}
             self.changed.suspects.update({f"places:{month}": where for month in ("", *months)})

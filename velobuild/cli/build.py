@@ -28,6 +28,7 @@ WAIT = click.option("--wait", is_flag=True, default=False, help="Wait for anothe
 @click.option("--base-url", help="Where the site is published, in place of site.base_url.")
 @click.option("--clean", is_flag=True, default=False, help="Render everything again, without the memo.")
 @click.option("--jobs", type=click.IntRange(0), help="Worker processes, in place of build.jobs.")
+@click.option("--verify", is_flag=True, default=False, help="Afterwards compare the site with a clean build.")
 @click.option("--strict", is_flag=True, default=False, help="Warnings count as errors: nothing is published.")
 @click.option("--now", metavar="ISO", help="Build as if it were this time: decides which scheduled posts are due.")
 @ALLOW_SHRINK
@@ -39,6 +40,7 @@ def build(
     base_url: str | None,
     clean: bool,
     jobs: int | None,
+    verify: bool,
     strict: bool,
     now: str | None,
     allow_shrink: bool,
@@ -66,7 +68,20 @@ def build(
     phases = ", ".join(f"{name} {ms} ms" for name, ms in report.elapsed_ms.items())
     context.detail(f"Took {phases}")
     context.show_warnings()
-    context.result(build_line(report, shown(loaded.out, context.directory)), build_json(report, loaded.out))
+    document = build_json(report, loaded.out)
+    if not verify:
+        context.result(build_line(report, shown(loaded.out, context.directory)), document)
+        return
+    from velobuild.pipeline.verifying import as_problem
+    from velobuild.pipeline.verifying import verify as run_verify
+
+    verdict = run_verify(loaded, warn=context.warn)
+    if not verdict.differences:
+        context.say(f"Verified: all {verdict.files} files are those of a clean build, byte for byte")
+    line = build_line(report, shown(loaded.out, context.directory))
+    context.result(line, {**document, "verify": asdict(verdict)})
+    if verdict.differences:
+        raise as_problem(verdict)
 
 
 @click.command()

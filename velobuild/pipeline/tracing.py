@@ -93,7 +93,7 @@ class Tracing:
         self._store = Store(connection)
         self.trace = Trace(connection)
         self.reader = Reader(connection, site)
-        self._named = Named(self.reader, self._of_theme)
+        self.named = Named(self.reader, self._of_theme)
         self._parts = recipe_parts(site, theme, self.reader.media_origins)
         self._recipe = fingerprint(self._parts).hex()
         self._release = release
@@ -148,13 +148,17 @@ class Tracing:
         self._plan = plan
         return plan
 
+    def pending(self) -> tuple[Changed, dict[int, Cause]]:
+        """What the next build sees to: what changed, and why each output is due."""
+        return self._changes(theme=True)
+
     def _changes(self, *, theme: bool) -> tuple[Changed, dict[int, Cause]]:
         """(what changed, output → the first cause for making it anew)."""
         changed = Differences(self._connection, self.reader).all()
         self._unshown(changed)
         if theme:
             changed.suspects.update({"template:": "", "asset:": ""})
-        settle(self.trace, self.reader.answers, self._named, changed)
+        settle(self.trace, self.reader.answers, self.named, changed)
         return changed, stale(self.trace, changed)
 
     @property
@@ -236,7 +240,7 @@ class Tracing:
                 self.trace.store(plan.changed.answers, plan.changed.stamps)
                 self.trace.remove(output.id for output in plan.gone)
             number = next_number(self._connection)
-            self.trace.record(self._made, self._answers, self._named.fingerprint, number)
+            self.trace.record(self._made, self._answers, self.named.fingerprint, number)
             if self._made or plan.gone:
                 gone = {output.target.path: left(output.target, plan.changed) for output in plan.gone}
                 at = timestamp(self._site.as_of)

@@ -7,6 +7,7 @@ the Reader lives, and a Reader lives for one revision: content never changes und
 from __future__ import annotations
 
 import json
+import time
 import unicodedata
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
@@ -93,6 +94,8 @@ class Reader:
         self._keys: set[str] = set()
         self.warnings: list[Diagnostic] = []
         """Findings about content, such as links that lead nowhere. The caller takes them away."""
+        self.recording_ns = 0
+        """What it took to gather reads and to work out what the trace keeps of queries. The caller sets it back."""
         self._linking = Linking(connection, site, self, self.warnings)
 
     # What is read.
@@ -103,11 +106,14 @@ class Reader:
 
     def taken(self) -> Reads:
         """All that was read since `begin`."""
+        started = time.perf_counter_ns()
         fields: dict[int, int] = {}
         for view in self._views or ():
             fields[view.num] = fields.get(view.num, 0) | view.fields
         self._views = None
-        return Reads(tuple(sorted(fields.items())), tuple(self._asked), frozenset(self._keys))
+        reads = Reads(tuple(sorted(fields.items())), tuple(self._asked), frozenset(self._keys))
+        self.recording_ns += time.perf_counter_ns() - started
+        return reads
 
     def apart(self, make: Callable[[], T]) -> tuple[T, Reads]:
         """What `make` gives and what it read, apart from all else; that counts as read by the page too."""
@@ -122,6 +128,12 @@ class Reader:
             self._asked = {**asked, **self._asked}
             self._keys |= keys
         return made, reads
+
+    def _note(self, key: str, answer: Callable[[], Answer]) -> None:
+        """Keep what the trace needs of a query that was asked for the first time."""
+        started = time.perf_counter_ns()
+        self._noted[key] = answer()
+        self.recording_ns += time.perf_counter_ns() - started
 
     def new_answers(self) -> dict[str, Answer]:
         """The answers to all queries that were asked since this was asked last."""
@@ -167,7 +179,7 @@ class Reader:
         self._asked[key] = None
         if key not in self._known:
             self._known[key] = ids = self.answers.ids(query)
-            self._noted[key] = self.answers.posts_answer(query, ids)
+            self._note(key, lambda: self.answers.posts_answer(query, ids))
         found: tuple[str, ...] = self._known[key]
         return found
 
@@ -176,7 +188,7 @@ class Reader:
         self._asked[key] = None
         if key not in self._known:
             self._known[key] = count = self.answers.count(query)
-            self._noted[key] = self.answers.count_answer(query, count)
+            self._note(key, lambda: self.answers.count_answer(query, count))
         return int(self._known[key])
 
     def page_total(self, where: Where, size: int) -> int:
@@ -185,7 +197,7 @@ class Reader:
         self._asked[key] = None
         if key not in self._known:
             self._known[key] = total = self.answers.total(where, size)
-            self._noted[key] = self.answers.count_answer(Query(where=where), total)
+            self._note(key, lambda: self.answers.count_answer(Query(where=where), total))
         return int(self._known[key])
 
     def related(self, post_id: str, limit: int) -> list[PostView]:
@@ -194,7 +206,7 @@ class Reader:
         self._asked[key] = None
         if key not in self._known:
             self._known[key] = ids = self.answers.related(post_id, limit)
-            self._noted[key] = self.answers.related_answer(post_id, ids)
+            self._note(key, lambda: self.answers.related_answer(post_id, ids))
         return [view for id in self._known[key] if (view := self.post(id)) is not None]
 
     def places(self, span: str = "", *, start: int = 0, limit: int = -1) -> list[tuple[str, str]]:

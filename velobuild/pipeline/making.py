@@ -124,6 +124,7 @@ def render(
             elif staging.keep(one.file.path) is None:
                 again.append(by_path[one.file.path])
         tracing.made(_made(rendered, by_path, causes), rendered.answers)
+        run.recording_us += rendered.recording_us
         failed += rendered.failed
         done += len(rendered.files)
         warned.update({(finding.what, finding.where): finding for finding in rendered.warnings})

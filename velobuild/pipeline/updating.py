@@ -7,6 +7,7 @@ left to a full build, which walks through the whole site and renders what has ch
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,6 +123,8 @@ def _prepare(run: Run, connection: Connection, site: Site) -> bool:
             for finding in body.warnings:
                 run.warn(finding)
         bodies.append(body)
+        if run.options.profile:
+            run.bodies_us.append((body.prepare_us, entry.id))
     remember(connection, bodies)
     return True
 
@@ -202,7 +205,9 @@ def _publish(
 
 
 def _commit(tracing: Tracing, publisher: Releases | InPlace, run: Run, notes: dict[str, str]) -> None:
+    started = time.perf_counter_ns()
     tracing.commit(publisher.identity(), run.warn, notes)
+    run.writing_us += (time.perf_counter_ns() - started) // 1000
 
 
 def _difference(plan: Plan, route: str | None) -> int:
@@ -238,5 +243,6 @@ def _render(
         for finding in rendered.warnings:
             run.warn(finding)
         tracing.made(made, rendered.answers)
+        run.recording_us += rendered.recording_us
         made = []
     return files

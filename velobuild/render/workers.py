@@ -64,6 +64,8 @@ class Rendered:
     failed: tuple[RenderFailed, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
     answers: Mapping[str, Answer] = field(default_factory=dict)
+    recording_us: int = 0
+    """How long the recording of reads took, of which a part lies within the outputs' own times."""
 
     @property
     def written(self) -> tuple[OutputFile, ...]:
@@ -159,7 +161,8 @@ def _render(job: RenderJob, rendering: Rendering, targets: Sequence[Target]) -> 
         made.append(RenderedFile(file, same, reader.taken(), took))
     warnings = tuple(reader.warnings)
     reader.warnings.clear()
-    return Rendered(tuple(made), tuple(failed), warnings, reader.new_answers())
+    recording_us, reader.recording_ns = reader.recording_ns // 1000, 0
+    return Rendered(tuple(made), tuple(failed), warnings, reader.new_answers(), recording_us)
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def check_answers(connection: Connection, trace: Trace, site: Site) -> None:
     """Each key answers what the trace believes, and a query looks for changes where it must."""
     answers = Answers(connection, site)
     named = Named(Reader(connection, site), lambda key: b"")
-    for key, stamp in trace.keys():
+    for key, stamp in trace.keys(""):
         if is_query(key):
             answer = answers.answer(key)
             assert answer.fingerprint == stamp, key

@@ -187,7 +187,12 @@ class Life(RuleBasedStateMachine):
         elif way == "body":
             self._edit(id, body="no document", body_format=BodyFormat.BLOCKS)
         else:
-            self._edit(id, body="<p>Mended.</p>", body_format=BodyFormat.HTML, extra={"note": "mended"})
+            self._edit(
+                id,
+                body="<p>Mended.</p>",
+                body_format=BodyFormat.HTML,
+                extra={"author": {"name": "Ada"}, "note": "mended"},
+            )
             self.unmended.discard(id)
 
     @edit(first=IDS, second=IDS, body=BODIES, tags=TAGS, hours=HOURS)
@@ -250,9 +255,9 @@ class Life(RuleBasedStateMachine):
         text = (THEME / "templates" / name).read_text()
         self.living.template(name, f"{{# said #}}{text}" if with_comment else text)
 
-    @edit(colour=st.sampled_from(["black", "red"]))
-    def sheet(self, colour: str) -> None:
-        self.living.sheet(f"body {{ color: {colour} }}")
+    @edit(colour=st.sampled_from(["black", "red"]), name=st.sampled_from(["site", "card"]))
+    def sheet(self, colour: str, name: str) -> None:
+        self.living.sheet(f"body {{ color: {colour} }}", name=name)
 
     @edit(name=st.sampled_from(["robots.txt", "tags/index.html", "own.txt"]), there=st.booleans())
     def own_file(self, name: str, there: bool) -> None:

@@ -168,17 +168,16 @@ class Living:
     def static(self, name: str, text: str | None) -> Living:
         return self._file(self.site / "static" / name, text)
 
-    def sheet(self, text: str) -> Living:
-        return self._file(self.site / "theme" / "static" / "css" / "site.css", text)
+    def sheet(self, text: str, *, name: str = "site") -> Living:
+        return self._file(self.site / "theme" / "static" / "css" / f"{name}.css", text)
 
-    @staticmethod
-    def _file(file: Path, text: str | None) -> Living | Any:
+    def _file(self, file: Path, text: str | None) -> Living:
         file.parent.mkdir(parents=True, exist_ok=True)
         if text is None:
             file.unlink(missing_ok=True)
         else:
             file.write_text(text)
-        return None
+        return self
 
     def picture(self, name: str, shade: int | None) -> Living:
         """A file of the CMS: fetched, changed or gone."""

@@ -31,10 +31,12 @@ def may_be_ours(reader: Reader, url: str) -> bool:
 
 
 def uses_of_change(connection: Connection, reader: Reader) -> tuple[set[str], set[str]]:
-    """(the files that the changed posts use now, those that they used and use no more)."""
+    """(the files that the changed posts use now, those that they or the changed records used and use no more)."""
     used: set[str] = set()
     before: set[str] = set()
     for entry in marked(connection):
+        if entry.kind == Collection.MEDIA and entry.before is not None:
+            before.add(reader.media_address(entry.before["url"]))
         if entry.kind != Collection.POSTS:
             continue
         core = reader.core(entry.id)

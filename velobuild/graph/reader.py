@@ -27,15 +27,15 @@ from velobuild.content.tallies import Tallies
 from velobuild.content.terms import Term, terms_of
 from velobuild.errors import ContentProblem, Diagnostic
 from velobuild.graph.answers import Answers, Where, count_key, posts_key, related_key, total_key
-from velobuild.graph.bodies import page_key, prepare_page, recipe_of
+from velobuild.graph.bodies import page_key, prepare_page, prepared_body, recipe_of
 from velobuild.graph.linking import Linking
 from velobuild.graph.posts import PostCore, PostView
 from velobuild.graph.site import Site
 from velobuild.graph.views import LinkView, LocalView, MediaView, TermView, YearView
-from velobuild.markup.prepare import Prepared, Ref, Resolved, fill, prepare
+from velobuild.markup.prepare import Prepared, Ref, Resolved, fill
 from velobuild.markup.prepare import decode as decode_prepared
 from velobuild.markup.urls import absolute, origin
-from velobuild.model.entries import BodyFormat, Collection, Comment, Media, Page, Post, SiteSettings
+from velobuild.model.entries import Collection, Comment, Media, Page, Post, SiteSettings
 from velobuild.model.keys import Query
 from velobuild.model.reads import Answer, Reads
 
@@ -257,7 +257,7 @@ class Reader:
         if kept is not None:
             return decode_prepared(kept)
         format, body = self._connection.execute(BODY, (id,)).fetchone()
-        return prepare(body, BodyFormat(format), self.site.post_markup)
+        return prepared_body(body, format, self.site, f"post id {id}")
 
     def prepared_page(self, page: Page) -> Prepared:
         kept = self._memo.get(page_key(page, self.site))

@@ -92,6 +92,7 @@ class Reader:
         self._views: list[PostView] | None = None
         self._asked: dict[str, None] = {}
         self._keys: set[str] = set()
+        self._borrowed: list[tuple[int, int]] = []
         self.warnings: list[Diagnostic] = []
         """Findings about content, such as links that lead nowhere. The caller takes them away."""
         self.recording_ns = 0
@@ -102,7 +103,7 @@ class Reader:
 
     def begin(self) -> None:
         """From here on, note what is read."""
-        self._views, self._asked, self._keys = [], {}, set()
+        self._views, self._asked, self._keys, self._borrowed = [], {}, set(), []
 
     def taken(self) -> Reads:
         """All that was read since `begin`."""
@@ -110,24 +111,33 @@ class Reader:
         fields: dict[int, int] = {}
         for view in self._views or ():
             fields[view.num] = fields.get(view.num, 0) | view.fields
-        self._views = None
+        for num, own in self._borrowed:
+            fields[num] = fields.get(num, 0) | own
+        self._views, self._borrowed = None, []
         reads = Reads(tuple(sorted(fields.items())), tuple(self._asked), frozenset(self._keys))
         self.recording_ns += time.perf_counter_ns() - started
         return reads
 
     def apart(self, make: Callable[[], T]) -> tuple[T, Reads]:
         """What `make` gives and what it read, apart from all else; that counts as read by the page too."""
-        views, asked, keys = self._views, self._asked, self._keys
-        self._views, self._asked, self._keys = [], {}, set()
+        views, asked, keys, borrowed = self._views, self._asked, self._keys, self._borrowed
+        self._views, self._asked, self._keys, self._borrowed = [], {}, set(), []
         try:
             made = make()
-            inner = self._views
-            reads = Reads(tuple((view.num, 0) for view in inner), tuple(self._asked), frozenset(self._keys))
+            posts = [*((view.num, view.fields) for view in self._views), *self._borrowed]
+            reads = Reads(tuple(posts), tuple(self._asked), frozenset(self._keys))
         finally:
             self._views = None if views is None else [*views, *(self._views or ())]
             self._asked = {**asked, **self._asked}
             self._keys |= keys
+            self._borrowed += borrowed
         return made, reads
+
+    def read_again(self, reads: Reads) -> None:
+        """What a page uses that was made apart, for another page, counts as read by this one too."""
+        self._keys |= reads.keys
+        self._asked.update(dict.fromkeys(reads.queries))
+        self._borrowed += reads.posts
 
     def _note(self, key: str, answer: Callable[[], Answer]) -> None:
         """Keep what the trace needs of a query that was asked for the first time."""

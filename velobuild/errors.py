@@ -232,5 +232,6 @@ CODES: Mapping[str, str] = MappingProxyType(
         # VB70xx
         "VB7001": "another build holds the site",
         "VB9001": "a bug in velobuild",
+        "VB9002": "the site is not what a clean build makes",
     }
 )

@@ -210,6 +210,18 @@ def test_words_and_the_beginning_of_the_text() -> None:
     assert prepare("<ul><li>only a list</li></ul>", HTML, CMS).text == "only a list"
 
 
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_items_and_captions_are_no_part_of_the_beginning_whether_they_are_paragraphs_or_not(wrapped: bool) -> None:
+    def maybe(words: str) -> str:
+        return f"<p>{words}</p>" if wrapped else words
+
+    items = f"<ul><li>{maybe('salt')}<ol><li>{maybe('fine')}</li></ol></li><li>{maybe('water')}</li></ul>"
+    picture = f"<figure><img src=a.png><figcaption>{maybe('A pot')}</figcaption></figure>"
+    body = f"<p>You need:</p>{items}{picture}<p>And time.</p>"
+    assert prepare(body, HTML, CMS).text == "You need: And time."
+    assert prepare(items, HTML, CMS).text == "salt fine water"
+
+
 def test_a_prepared_body_survives_storage() -> None:
     prepared = prepare(
         '<h2>A</h2><h3>B\u2028</h3><p>x\n<a href="/y" title="é">z</a><iframe></iframe><img src=q width=3></p>',

@@ -60,9 +60,11 @@ def test_the_cms_s_html_is_used_where_it_says_it_all(site: Site, show: Show) -> 
         (doc(p("m", text("2", mark("superscript")))), "<sup>2</sup>"),
         (doc(p(text("Salt", mark("highlight")))), "<mark>Salt</mark>"),
         (doc(node("orderedList", node("listItem", p("Three")), start=3)), '<ol start="3">'),
+        (doc(node("image", src="/storage/a.png", caption="A pot")), "<figcaption>A pot</figcaption>"),
+        (doc(node("image", src="/storage/a.png", title="Five litres")), 'title="Five litres"'),
         (doc(node("landingBlock", id="x", type="hero_section", data=HERO)), "<h2"),
     ],
-    ids=["quote", "code block", "code", "subscript", "superscript", "highlight", "list", "landing"],
+    ids=["quote", "code block", "code", "subscript", "superscript", "highlight", "list", "caption", "title", "landing"],
 )
 def test_what_its_html_loses_is_shown_from_the_document(
     site: Site, show: Show, document: dict[str, Any], expected: str

@@ -28,6 +28,8 @@ WAIT = click.option("--wait", is_flag=True, default=False, help="Wait for anothe
 @click.option("--base-url", help="Where the site is published, in place of site.base_url.")
 @click.option("--clean", is_flag=True, default=False, help="Render everything again, without the memo.")
 @click.option("--jobs", type=click.IntRange(0), help="Worker processes, in place of build.jobs.")
+@click.option("--verify", is_flag=True, default=False, help="Afterwards compare the site with a clean build.")
+@click.option("--profile", is_flag=True, default=False, help="Show where the time went.")
 @click.option("--strict", is_flag=True, default=False, help="Warnings count as errors: nothing is published.")
 @click.option("--now", metavar="ISO", help="Build as if it were this time: decides which scheduled posts are due.")
 @ALLOW_SHRINK
@@ -39,6 +41,8 @@ def build(
     base_url: str | None,
     clean: bool,
     jobs: int | None,
+    verify: bool,
+    profile: bool,
     strict: bool,
     now: str | None,
     allow_shrink: bool,
@@ -59,6 +63,7 @@ def build(
         clean=clean,
         wait=wait,
         now=None if now is None else moment(now),
+        profile=profile,
     )
     report = run_build(loaded, options, cache=context.cache, warn=context.warn, progress=context.progress)
     if report.sync is not None:
@@ -66,7 +71,24 @@ def build(
     phases = ", ".join(f"{name} {ms} ms" for name, ms in report.elapsed_ms.items())
     context.detail(f"Took {phases}")
     context.show_warnings()
-    context.result(build_line(report, shown(loaded.out, context.directory)), build_json(report, loaded.out))
+    if report.profile is not None:
+        from velobuild.cli.profile import profile_text
+
+        context.say(profile_text(report, report.profile))
+    document = build_json(report, loaded.out)
+    if not verify:
+        context.result(build_line(report, shown(loaded.out, context.directory)), document)
+        return
+    from velobuild.pipeline.verifying import as_problem
+    from velobuild.pipeline.verifying import verify as run_verify
+
+    verdict = run_verify(loaded, warn=context.warn)
+    if not verdict.differences:
+        context.say(f"Verified: all {verdict.files} files are those of a clean build, byte for byte")
+    line = build_line(report, shown(loaded.out, context.directory))
+    context.result(line, {**document, "verify": asdict(verdict)})
+    if verdict.differences:
+        raise as_problem(verdict)
 
 
 @click.command()
@@ -147,4 +169,5 @@ def build_json(report: BuildReport, out: Path) -> dict[str, Any]:
         "next_due_at": report.next_due_at.isoformat() if report.next_due_at else None,
         "sync": None if report.sync is None else sync_json(report.sync),
         "warnings": [as_json(warning) for warning in report.warnings],
+        **({"profile": asdict(report.profile)} if report.profile is not None else {}),
     }

@@ -30,6 +30,8 @@ COMMANDS: Mapping[str, Entry] = {
     "init": Entry("velobuild.cli.init:init", "Start a new site in a folder."),
     "build": Entry("velobuild.cli.build:build", "Fetch what changed, render, publish."),
     "sync": Entry("velobuild.cli.build:sync", "Fetch what changed, and nothing more."),
+    "explain": Entry("velobuild.cli.explain:explain", "Say why a page was rendered, and what it depends on."),
+    "audit": Entry("velobuild.cli.audit:audit", "Check that the site is what velobuild believes it to be."),
     "watch": Entry("velobuild.cli.watch:watch", "Work on a site: every change is built and shown at once."),
     "serve": Entry("velobuild.cli.serve:serve", "Look at what was built, as a web host would show it."),
     "webhook": Entry("velobuild.cli.webhook:webhook", "Make and send test deliveries of the webhook."),

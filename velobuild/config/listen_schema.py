@@ -25,6 +25,8 @@ class ListenConfig:
     """How the senders sign; empty, as the CMS of [source] does."""
     webhook_variant: Literal["auto", "v1", "raw"] = "auto"
     """Which of VeloCMS's two ways to sign is taken: `auto` takes both."""
+    realtime: bool = True
+    """PocketBase: hear of its changes from itself; then no webhook and no secret is needed."""
     tenant_id: str | None = None
     """VeloCMS: deliveries that name another tenant are ignored."""
     status_token_env: str = "VELOBUILD_STATUS_TOKEN"  # noqa: S105 - the name of a variable

@@ -297,6 +297,8 @@ class Loaded:
     tokens_by_source: Mapping[str, tuple[Secret, ...]] = field(default_factory=dict)
     drafts: bool = False
     """A preview that shows drafts and posts of the future: its state and its output lie apart from the live ones."""
+    state_at: Path | None = None
+    """Where the state lies in place of `.velobuild`, for a build beside the live one."""
 
     def each_source(self) -> tuple[Loaded, ...]:
         """For every source the configuration as if there were no other: what opens it sees no other's token."""
@@ -342,7 +344,7 @@ class Loaded:
     @property
     def state(self) -> Path:
         """What velobuild keeps for itself: database, cache, releases. Never served."""
-        own = self.root / ".velobuild"
+        own = self.state_at or self.root / ".velobuild"
         return own / "drafts" / "state" if self.drafts else own
 
     @property

@@ -80,6 +80,35 @@ def open_database(state: Path, *, warn: Warn, patience_s: float = PATIENCE_S) ->
         raise _refusal(error, file) from error
 
 
+@contextmanager
+def opened_for_reading(state: Path) -> Iterator[sqlite3.Connection | None]:
+    """The site's database as it is at one moment, which nothing in the block can change; None if there is none yet.
+
+    Works while a build or the service writes. Raises OutputError VB6005 for a file of another version of velobuild,
+    VB6002 if it cannot be read.
+    """
+    file = state / FILE_NAME
+    if not file.is_file():
+        yield None
+        return
+    try:
+        connection = connect(file, read_only=True)
+        try:
+            version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+            if version != SCHEMA_VERSION:
+                raise OutputError(
+                    "the local database was written by another version of velobuild",
+                    code="VB6005",
+                    where=str(file),
+                    hint="`velobuild build` brings it up to date",
+                )
+            yield snapshot(connection)
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        raise _refusal(error, file) from error
+
+
 class DatabaseDamaged(OutputError):
     """SQLite found the file damaged in the middle of the work. It was set aside: to begin again is to rebuild it."""
 
@@ -142,7 +171,7 @@ def _refusal(error: Exception, file: Path | None = None) -> OutputError:
     hint = "check the permissions of .velobuild and the disk's health"
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         hint = "end the program that has the file open, and build again"
-    return OutputError(f"the local database could not be written: {error}", code="VB6002", where=where, hint=hint)
+    return OutputError(f"the local database cannot be used: {error}", code="VB6002", where=where, hint=hint)
 
 
 def _open(file: Path, patience_s: float) -> sqlite3.Connection:

@@ -22,7 +22,7 @@ CREATE TABLE body_use (post_id TEXT PRIMARY KEY, prepared BLOB NOT NULL) STRICT,
 -- `num` is a post's short name in the trace; it lasts as long as the post does. `cover` is a media record's id.
 CREATE TABLE post (
     num INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, slug TEXT NOT NULL, title TEXT NOT NULL, status TEXT NOT NULL,
-    sort_at TEXT NOT NULL, author_id TEXT, cover TEXT
+    sort_at TEXT NOT NULL, author_id TEXT, cover TEXT, updated_at TEXT NOT NULL
 ) STRICT;
 CREATE INDEX post_cover ON post (cover) WHERE cover IS NOT NULL;
 CREATE INDEX post_order ON post (sort_at, id) WHERE status = 'published';
@@ -78,14 +78,20 @@ CREATE TABLE spelling (
 ) STRICT, WITHOUT ROWID;
 
 -- The trace: every output with what it was made from. `reads` lists the posts with a bit for each field that was read
--- and the queries; `bundle` is the set of all other keys, which most outputs share.
+-- and the queries; `bundle` is the set of all other keys, which most outputs share. `reason`: why it was rendered
+-- last, in the build of this number.
 CREATE TABLE output (
     id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, url TEXT NOT NULL, route TEXT NOT NULL, renderer TEXT NOT NULL,
     template TEXT, params TEXT NOT NULL, phase TEXT NOT NULL, sha256 TEXT NOT NULL, size_bytes INTEGER NOT NULL,
-    bundle INTEGER NOT NULL, reads TEXT NOT NULL, render_us INTEGER NOT NULL, failed INTEGER NOT NULL, reason TEXT
+    bundle INTEGER NOT NULL, reads TEXT NOT NULL, render_us INTEGER NOT NULL, failed INTEGER NOT NULL, reason TEXT,
+    build INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX output_bundle ON output (bundle);
 CREATE INDEX output_failed ON output (failed) WHERE failed;
+-- The last builds that changed anything: `changes` is what was different, `removed` maps the paths that went to why.
+CREATE TABLE build (
+    number INTEGER PRIMARY KEY, at TEXT NOT NULL, rendered INTEGER NOT NULL, changes TEXT NOT NULL, removed TEXT NOT NULL
+) STRICT;
 CREATE TABLE key (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, fingerprint BLOB NOT NULL) STRICT;
 CREATE TABLE bundle (id INTEGER PRIMARY KEY, keys TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE bundle_key (

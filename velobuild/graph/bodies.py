@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -38,6 +39,7 @@ class PreparedBody:
     media: tuple[str, ...]
     links: tuple[str, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
+    prepare_us: int = 0
 
 
 @lru_cache(maxsize=8)
@@ -81,7 +83,9 @@ def prepare_body(connection: Connection, site: Site, post_id: str) -> PreparedBo
     """Prepare one body. Raises ContentProblem, which names the post, if it cannot be shown at all."""
     format, body, input, title = connection.execute(BODY, (post_id,)).fetchone()
     where = f"post “{title}” (id {post_id})"
+    started = time.perf_counter_ns()
     prepared = _prepared(body, format, site, where)
+    took = (time.perf_counter_ns() - started) // 1000
     return PreparedBody(
         post_id,
         memo_key(recipe_of(site.post_markup), input),
@@ -89,6 +93,7 @@ def prepare_body(connection: Connection, site: Site, post_id: str) -> PreparedBo
         media_of(prepared),
         links_of(prepared, site),
         tuple(replace(warning, where=where) for warning in prepared.warnings),
+        took,
     )
 
 

@@ -10,6 +10,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from velobuild.content import tallies
 from velobuild.content.codec import tag_key
@@ -18,7 +19,7 @@ from velobuild.content.dirty import ASSET, PostBefore, marked
 from velobuild.content.memo import Memo, memo_key
 from velobuild.graph.answers import Answers
 from velobuild.graph.bodies import link_name, recipe_of
-from velobuild.graph.named import Named
+from velobuild.graph.named import ABSENT, Named
 from velobuild.graph.reader import Reader
 from velobuild.graph.trace import Trace
 from velobuild.markup.prepare import Prepared, decode
@@ -26,6 +27,7 @@ from velobuild.model.entries import Collection
 from velobuild.model.keys import Fingerprint
 from velobuild.model.reads import EVERY_FIELD, Answer, Field, Image, Touched, touched
 
+COUNTED = "posts came, went or got other dates"
 BODY_FIELDS = Field.CONTENT | Field.EXCERPT | Field.TOC | Field.WORDS | Field.PICTURE
 NOW = (
     "SELECT num, path, permalink.slug, post.sort_at, value, input "
@@ -40,6 +42,7 @@ NEWER = (
     "SELECT id, num FROM post JOIN permalink ON post_id = id WHERE status = 'published' AND (sort_at, id) > (?, ?) "
     "ORDER BY sort_at, id LIMIT 1"
 )
+OF_FILES = ("template:", "asset:")
 USERS = "SELECT post_id FROM media_use WHERE url = ?"
 PAGE = "SELECT value FROM entry WHERE collection = 'pages' AND id = ?"
 NUM = "SELECT num FROM post JOIN permalink ON post_id = id WHERE id = ?"
@@ -49,7 +52,9 @@ NUM = "SELECT num FROM post JOIN permalink ON post_id = id WHERE id = ?"
 class Cause:
     """Why an output is made anew: what it read that changed, and the entry that brought that about.
 
-    `kind` is `post`, `query`, `template`, `asset`, `setting`, … or `route`; `name` says which, `detail` what of it.
+    `kind` is `post`, the kind of a key (`posts`, `count`, `template`, `asset`, `setting`, …), or one of `all`, `new`,
+    `route`, `failed`, `file`, `gone`; `name` says which, `detail` what of it, `behind` what brought it about: of a post
+    a clause (`was edited`), else a sentence. `graph.wording` makes sentences of it.
     """
 
     kind: str
@@ -71,6 +76,8 @@ class Changed:
 
     fields: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     titles: dict[int, str] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    """The titles of the same posts by id."""
     fates: dict[int, str] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     """Key that is another now → the entry behind it, in words."""
@@ -127,13 +134,15 @@ class Differences:
                 names |= {link_name(f"/{row['path']}/") for row in (entry.before, self._page(entry.id)) if row}
         self._links(names)
         if media or self.changed.moved or self.changed.pages:
-            self.changed.suspects.update({"media:": "a media file", "page:": "what a page links to"})
+            self.changed.suspects.update(
+                {"media:": "a media file changed", "page:": "a local page, or what it links to, changed"}
+            )
         if self.changed.pages:
-            self.changed.suspects["pages"] = "the local pages"
+            self.changed.suspects["pages"] = "a local page came, went or changed"
         if self.changed.settings:
-            self.changed.suspects["setting:"] = "the site's settings in the CMS"
+            self.changed.suspects["setting:"] = "the site's settings were changed in the CMS"
         if any(self.changed.lengths.values()):
-            self.changed.suspects.update(years="the years that have posts", months="the months that have posts")
+            self.changed.suspects["years"] = COUNTED
         return self.changed
 
     # Posts.
@@ -147,8 +156,8 @@ class Differences:
         assert one is not None
         num, title = one.num, str(one.values["title"])
         old, new = self._image(id, before), self._image(id, after)
-        self.changed.titles[num] = title
-        fate = "was published" if before is None else "is gone" if after is None else "changed"
+        self.changed.titles[num] = self.changed.names[id] = title
+        fate = "was published" if before is None else "is gone" if after is None else "was edited"
         self.changed.fates[num] = fate
         fields = Field(0)
         if before is None or after is None:
@@ -158,16 +167,18 @@ class Differences:
         if before is not None and before.num != num:
             self.changed.fields[before.num] |= EVERY_FIELD
         self.changed.fields[num] |= int(fields)
-        where = f"the post “{title}” {fate}"
+        where = f"the post “{title}” {_how(before, after) if before and after else fate}"
         if old != new:
             self.changed.touched.append((touched(old, new), where))
             self.changed.lengths.update(new.facets if new else ())
             self.changed.lengths.subtract(old.facets if old else ())
             if old is None or new is None or old.sort_at != new.sort_at:
-                self._neighbours(num, old, new)
+                self._neighbours(num, old, new, f"has another post beside it, because {where}")
         if fields & (Field.URL | Field.UPDATED) or old != new:
-            months = {image.sort_at[:7] for image in (old, new) if image is not None}
-            self.changed.suspects.update({f"places:{month}": where for month in ("", *months)})
+            times = [image.sort_at for image in (old, new) if image is not None]
+            # The last stands for all further parts of a day.
+            spans = [span for at in times for span in (at[:7], at[:10], f"{at[:10]}:")]
+            self.changed.suspects.update({f"places:{span}": where for span in ("all", *spans)})
         return self._moves(id, before, after)
 
     def _moves(self, id: str, before: PostBefore | None, after: PostBefore | None) -> set[str]:
@@ -248,7 +259,7 @@ class Differences:
         year = tallies.year_of(post.sort_at, self._reader.site.zone)
         return Image(id, post.sort_at, post.values["title"], year, post.values["author_id"], tags)
 
-    def _neighbours(self, num: int, old: Image | None, new: Image | None) -> None:
+    def _neighbours(self, num: int, old: Image | None, new: Image | None, fate: str) -> None:
         """Whose previous and next post is another: those beside the old place and beside the new one."""
         if new is not None:
             self.changed.fields[num] |= int(Field.PREVIOUS | Field.NEXT)
@@ -259,15 +270,18 @@ class Differences:
                 beside = self._connection.execute(sql, (image.sort_at, image.id)).fetchone()
                 if beside is not None:
                     self.changed.fields[beside[1]] |= int(own)
+                    self.changed.fates.setdefault(beside[1], fate)
 
     # Everything else.
 
     def _term(self, key: str, before: list[str] | None) -> set[str]:
         """A tag has another name or address, or came or went."""
         row = self._connection.execute("SELECT name, slug FROM term WHERE key = ?", (key,)).fetchone()
-        about = f"the tag “{(row or before or [key])[0]}” changed"
+        name = (row or before or [key])[0]
+        fate = "is new" if before is None else "is carried by no post any more" if row is None else "got another name"
+        about = f"the tag “{name}” {fate}"
         for (id,) in self._connection.execute("SELECT post_id FROM tag WHERE tag = ?", (key,)).fetchall():
-            self._mark(id, Field.TAGS, about)
+            self._mark(id, Field.TAGS, f"carries a tag that has changed: {about}")
         self.changed.suspects.update({f"term:{key}": about, "terms": about, "named:": about})
         self.changed.moved = True
         self.changed.renamed |= bool(before and row and before[1] != row[1])
@@ -277,25 +291,26 @@ class Differences:
     def _comment(self, id: str, before: Mapping[str, str] | None) -> None:
         rows = self._connection.execute("SELECT post_id FROM comment_of WHERE id = ?", (id,)).fetchall()
         for post_id in {*(row[0] for row in rows), *([before["post_id"]] if before else ())}:
-            self._mark(post_id, Field.COMMENTS, "a comment changed")
+            self._mark(post_id, Field.COMMENTS, "got, lost or changed a comment")
 
     def _file(self, url: str) -> None:
+        name = unquote(url.rpartition("/")[2])
         for (id,) in self._connection.execute(USERS, (url,)).fetchall():
-            self._mark(id, Field.CONTENT | Field.PICTURE, "a media file changed")
+            self._mark(id, Field.CONTENT | Field.PICTURE, f"uses the file {name}, which is another now")
         for id in self._reader.media_ids_at(url):
-            self._covered(id)
+            self._covered(id, f"has the cover {name}, which is another now")
 
     def _media(self, id: str, before: Mapping[str, str] | None) -> None:
-        self._covered(id)
+        self._covered(id, "has a cover whose record in the CMS changed")
         record = self._reader.media_record(id)
         urls = {url for url in ((before or {}).get("url"), record and record.url) if url}
         for address in sorted(map(self._reader.media_address, urls)):
             for (post_id,) in self._connection.execute(USERS, (address,)).fetchall():
-                self._mark(post_id, Field.CONTENT | Field.PICTURE, "a media record changed")
+                self._mark(post_id, Field.CONTENT | Field.PICTURE, "uses a file whose record in the CMS changed")
 
-    def _covered(self, media_id: str) -> None:
+    def _covered(self, media_id: str, fate: str) -> None:
         for (id,) in self._connection.execute("SELECT id FROM post WHERE cover = ?", (media_id,)).fetchall():
-            self._mark(id, Field.COVER, "a cover changed")
+            self._mark(id, Field.COVER, fate)
 
     def _page(self, id: str) -> Mapping[str, str] | None:
         row = self._connection.execute(PAGE, (id,)).fetchone()
@@ -307,7 +322,7 @@ class Differences:
     def _links(self, names: Iterable[str]) -> None:
         for name in sorted(filter(None, names)):
             for (id,) in self._connection.execute("SELECT post_id FROM body_link WHERE name = ?", (name,)).fetchall():
-                self._mark(id, Field.CONTENT, "a link in it leads elsewhere")
+                self._mark(id, Field.CONTENT, f"links to /…/{name}/, where another page stands now, or none")
 
     def _mark(self, post_id: str, fields: Field, fate: str) -> None:
         row = self._connection.execute(NUM, (post_id,)).fetchone()
@@ -329,23 +344,44 @@ def settle(trace: Trace, answers: Answers, named: Named, changed: Changed) -> No
             if (key == name or name.endswith(":")) and key not in changed.stamps:
                 changed.stamps[key] = now = named.fingerprint(key)
                 if now != stamp:
-                    changed.keys[key] = behind
+                    changed.keys[key] = _fate_of_file(key, stamp, now) if key.startswith(OF_FILES) else behind
 
 
 def stale(trace: Trace, changed: Changed) -> dict[int, Cause]:
     """Output → the first cause for making it anew. Failed ones are always tried again."""
     found: dict[int, Cause] = {id: Cause("failed", "") for id in trace.failed()}
-    for num, fields in sorted(changed.fields.items()):
+    # Those that were edited themselves first: that a neighbour is another now follows from them.
+    for num, fields in sorted(changed.fields.items(), key=lambda row: (row[0] not in changed.titles, row[0])):
         if not fields:
             continue
-        title, fate = changed.titles.get(num, ""), changed.fates.get(num, "")
+        title, fate = changed.titles.get(num) or trace.title_of(num), changed.fates.get(num, "")
         for id, read in trace.readers_of_post(num, fields):
-            found.setdefault(id, Cause("post", title or str(num), _names(read), fate))
+            found.setdefault(id, Cause("post", title, _names(read), fate))
     for key, behind in sorted(changed.keys.items()):
         kind, _, name = key.partition(":")
         for id in trace.readers_of_key(key):
             found.setdefault(id, Cause(kind, name, behind=behind))
     return found
+
+
+def _how(before: PostBefore, after: PostBefore) -> str:
+    """What of a post's places in lists is another."""
+    old, new = before.values, after.values
+    ways = (
+        ("got other tags", old["tags"] != new["tags"]),
+        ("got another date", before.sort_at != after.sort_at),
+        ("got another title", old["title"] != new["title"]),
+        ("got another author", old["author_id"] != new["author_id"]),
+    )
+    return " and ".join(words for words, so in ways if so) or "was edited"
+
+
+def _fate_of_file(key: str, before: Fingerprint, now: Fingerprint) -> str:
+    """What happened to a file of the theme, as a sentence."""
+    kind, _, name = key.partition(":")
+    absent = {ABSENT, bytes(len(ABSENT))}
+    fate = "is new" if before in absent else "is gone" if now in absent else "was edited"
+    return f"the {'template' if kind == 'template' else 'static file'} {name} {fate}"
 
 
 def _names(fields: int) -> str:

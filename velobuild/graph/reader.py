@@ -7,6 +7,7 @@ the Reader lives, and a Reader lives for one revision: content never changes und
 from __future__ import annotations
 
 import json
+import time
 import unicodedata
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
@@ -40,6 +41,8 @@ from velobuild.model.reads import Answer, Reads
 
 T = TypeVar("T")
 NO_BODY = Prepared(html="")
+SPAN_POSTS_MAX = 1_000
+"""A month with more posts is cut into days."""
 # A core without its body takes about 3 KB; bodies are let go much sooner.
 CORES_KEPT = 20_000
 BODIES_KEPT = 64
@@ -60,10 +63,14 @@ MEDIA_ORIGINS = (
     "SELECT DISTINCT substr(url, 1, 8 + instr(substr(url, 9) || '/', '/')) FROM media_at WHERE url GLOB 'http*'"
 )
 PLACES = (
-    "SELECT path, json_extract(value, '$.updated_at') FROM post JOIN permalink ON post_id = post.id "
-    "JOIN entry ON collection = 'posts' AND entry.id = post_id WHERE status = 'published' AND sort_at >= ?1 "
-    "AND sort_at < ?1 || 'A' ORDER BY sort_at {0}, post_id {0} LIMIT ?2 OFFSET ?3"
+    "SELECT path, updated_at FROM post JOIN permalink ON post_id = id WHERE status = 'published' AND sort_at >= ?1 "
+    "AND sort_at < ?1 || '~' ORDER BY sort_at {0}, post_id {0} LIMIT ?2 OFFSET ?3"
 )
+
+
+def places_key(span: str, start: int = 0) -> str:
+    """The key of what `Reader.places` gives."""
+    return f"places:{span or 'all'}" + (f":{start}" if start else "")
 
 
 class Reader:
@@ -87,6 +94,8 @@ class Reader:
         self._keys: set[str] = set()
         self.warnings: list[Diagnostic] = []
         """Findings about content, such as links that lead nowhere. The caller takes them away."""
+        self.recording_ns = 0
+        """What it took to gather reads and to work out what the trace keeps of queries. The caller sets it back."""
         self._linking = Linking(connection, site, self, self.warnings)
 
     # What is read.
@@ -97,11 +106,14 @@ class Reader:
 
     def taken(self) -> Reads:
         """All that was read since `begin`."""
+        started = time.perf_counter_ns()
         fields: dict[int, int] = {}
         for view in self._views or ():
             fields[view.num] = fields.get(view.num, 0) | view.fields
         self._views = None
-        return Reads(tuple(sorted(fields.items())), tuple(self._asked), frozenset(self._keys))
+        reads = Reads(tuple(sorted(fields.items())), tuple(self._asked), frozenset(self._keys))
+        self.recording_ns += time.perf_counter_ns() - started
+        return reads
 
     def apart(self, make: Callable[[], T]) -> tuple[T, Reads]:
         """What `make` gives and what it read, apart from all else; that counts as read by the page too."""
@@ -116,6 +128,12 @@ class Reader:
             self._asked = {**asked, **self._asked}
             self._keys |= keys
         return made, reads
+
+    def _note(self, key: str, answer: Callable[[], Answer]) -> None:
+        """Keep what the trace needs of a query that was asked for the first time."""
+        started = time.perf_counter_ns()
+        self._noted[key] = answer()
+        self.recording_ns += time.perf_counter_ns() - started
 
     def new_answers(self) -> dict[str, Answer]:
         """The answers to all queries that were asked since this was asked last."""
@@ -161,7 +179,7 @@ class Reader:
         self._asked[key] = None
         if key not in self._known:
             self._known[key] = ids = self.answers.ids(query)
-            self._noted[key] = self.answers.posts_answer(query, ids)
+            self._note(key, lambda: self.answers.posts_answer(query, ids))
         found: tuple[str, ...] = self._known[key]
         return found
 
@@ -170,7 +188,7 @@ class Reader:
         self._asked[key] = None
         if key not in self._known:
             self._known[key] = count = self.answers.count(query)
-            self._noted[key] = self.answers.count_answer(query, count)
+            self._note(key, lambda: self.answers.count_answer(query, count))
         return int(self._known[key])
 
     def page_total(self, where: Where, size: int) -> int:
@@ -179,7 +197,7 @@ class Reader:
         self._asked[key] = None
         if key not in self._known:
             self._known[key] = total = self.answers.total(where, size)
-            self._noted[key] = self.answers.count_answer(Query(where=where), total)
+            self._note(key, lambda: self.answers.count_answer(Query(where=where), total))
         return int(self._known[key])
 
     def related(self, post_id: str, limit: int) -> list[PostView]:
@@ -188,20 +206,26 @@ class Reader:
         self._asked[key] = None
         if key not in self._known:
             self._known[key] = ids = self.answers.related(post_id, limit)
-            self._noted[key] = self.answers.related_answer(post_id, ids)
+            self._note(key, lambda: self.answers.related_answer(post_id, ids))
         return [view for id in self._known[key] if (view := self.post(id)) is not None]
 
-    def places(self, month: str = "", *, limit: int = -1, offset: int = 0) -> list[tuple[str, str]]:
-        """(path, last change as a timestamp) of the posts of a month (`2026-05`, UTC), the oldest first; of all posts
-        the newest first."""
-        self._keys.add(f"places:{month}")
-        sql = PLACES.format("ASC" if month else "DESC")
-        return list(self._connection.execute(sql, (month, limit, offset)))
+    def places(self, span: str = "", *, start: int = 0, limit: int = -1) -> list[tuple[str, str]]:
+        """(path, last change as a timestamp) of the posts of a month or a day (`2026-05`, `2026-05-17`, UTC), the
+        oldest first; of all posts the newest first."""
+        self._keys.add(places_key(span, start))
+        sql = PLACES.format("ASC" if span else "DESC")
+        return list(self._connection.execute(sql, (span, limit, start)))
 
-    def months(self) -> list[tuple[str, int]]:
-        """(month, posts), the oldest first."""
-        self._keys.add("months")
-        return self._tallies.months()
+    def spans(self) -> list[tuple[str, int]]:
+        """(month, posts), the oldest first; days instead of a month that has many."""
+        months = self._tallies.months()
+        cut = [[one] if one[1] <= SPAN_POSTS_MAX else self._tallies.days(one[0]) for one in months]
+        return [span for spans in cut for span in spans]
+
+    def sitemaps_before(self) -> set[str]:
+        """The files of the sitemap that the trace knows, but for the first."""
+        rows = self._connection.execute("SELECT path FROM output WHERE path >= 'sitemap-' AND path < 'sitemap.'")
+        return {path for (path,) in rows}
 
     @staticmethod
     def place_of(post: Post) -> str:

@@ -18,14 +18,16 @@ from velobuild.model.keys import Fingerprint, canonical
 from velobuild.model.outputs import OutputFile, Phase, Target
 from velobuild.model.reads import Answer, Reads
 
-COLUMNS = "id, path, url, route, renderer, template, params, phase, sha256, size_bytes, failed, reason, render_us"
+COLUMNS = (
+    "id, path, url, route, renderer, template, params, phase, sha256, size_bytes, failed, reason, render_us, build"
+)
 INSERT = (
     "INSERT INTO output (path, url, route, renderer, template, params, phase, sha256, size_bytes, bundle, reads, "
-    "render_us, failed, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "render_us, failed, reason, build) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 UPDATE = (
     "UPDATE output SET path = ?, url = ?, route = ?, renderer = ?, template = ?, params = ?, phase = ?, sha256 = ?, "
-    "size_bytes = ?, bundle = ?, reads = ?, render_us = ?, failed = ?, reason = ? WHERE id = ?"
+    "size_bytes = ?, bundle = ?, reads = ?, render_us = ?, failed = ?, reason = ?, build = ? WHERE id = ?"
 )
 SWEEP = (
     "DELETE FROM bundle WHERE id NOT IN (SELECT bundle FROM output)",
@@ -46,6 +48,8 @@ class Output:
     failed: bool
     reason: str | None
     render_us: int
+    build: int = 0
+    """The number of the build that rendered it last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,11 @@ class Trace:
         )
         return list(rows)
 
+    def title_of(self, num: int) -> str:
+        """The title of the post with this number; the number itself where there is none any more."""
+        row = self._connection.execute("SELECT title FROM post WHERE num = ?", (num,)).fetchone()
+        return str(num) if row is None else str(row[0])
+
     def readers_of_key(self, name: str) -> list[int]:
         sql = (
             "SELECT output FROM key JOIN query_read ON key.id = query_read.key WHERE name = ?"
@@ -175,9 +184,14 @@ class Trace:
         )
 
     def record(
-        self, made: Iterable[Made], answers: Mapping[str, Answer], fingerprint_of: Callable[[str], Fingerprint]
+        self,
+        made: Iterable[Made],
+        answers: Mapping[str, Answer],
+        fingerprint_of: Callable[[str], Fingerprint],
+        build: int,
     ) -> None:
-        """Store what became of targets. `answers` are those of all queries that were asked for the first time."""
+        """Store what became of targets in the build of this number. `answers` are those of all queries that were
+        asked for the first time."""
         post_reads: list[tuple[int, int, int]] = []
         query_reads: list[tuple[int, int]] = []
         for one in made:
@@ -185,17 +199,17 @@ class Trace:
             bundle = self._bundle_id(one.reads.keys, fingerprint_of)
             flat = [number for pair in one.reads.posts for number in pair]
             row = (*_row(one, bundle), json.dumps([flat, queries], separators=(",", ":")))
-            id = self._put(one, row)
+            id = self._put(one, row, build)
             post_reads += [(post, id, fields) for post, fields in one.reads.posts if fields]
             query_reads += [(key, id) for key in queries]
         # In the order of the tables: SQLite then appends instead of looking for each place.
         self._connection.executemany("INSERT OR REPLACE INTO post_read VALUES (?, ?, ?)", sorted(post_reads))
         self._connection.executemany("INSERT OR IGNORE INTO query_read VALUES (?, ?)", sorted(query_reads))
 
-    def _put(self, one: Made, row: tuple[Any, ...]) -> int:
+    def _put(self, one: Made, row: tuple[Any, ...], build: int) -> int:
         path, url, route, renderer, template, params, phase, sha256, size, bundle, reads = row
         values = (path, url, route, renderer, template, params, phase, sha256, size, bundle, reads)
-        more = (one.render_us, int(one.failed), one.reason)
+        more = (one.render_us, int(one.failed), one.reason, build)
         known = self._connection.execute("SELECT id, reads FROM output WHERE path = ?", (path,)).fetchone()
         if known is None:
             return int(self._connection.execute(INSERT, (*values, *more)).lastrowid or 0)
@@ -290,6 +304,7 @@ def _row(one: Made, bundle: int) -> tuple[Any, ...]:
 
 
 def _output(row: tuple[Any, ...]) -> Output:
-    id, path, url, route, renderer, template, params, phase, sha256, size_bytes, failed, reason, render_us = row
+    id, path, url, route, renderer, template, params, phase, sha256, size_bytes, failed, reason, render_us, build = row
     target = Target(path, url, route, renderer, template, json.loads(params))
-    return Output(id, target, OutputFile(path, sha256, size_bytes, Phase(phase)), bool(failed), reason, render_us)
+    file = OutputFile(path, sha256, size_bytes, Phase(phase))
+    return Output(id, target, file, bool(failed), reason, render_us, build)

@@ -107,6 +107,33 @@ class SyncReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What one thing took, or `count` things of one kind together."""
+
+    name: str
+    us: int
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Where a build's time went. Of each kind the slowest, the slowest first.
+
+    `render_us` is the work of all processes together, which two of them do in half the time. `recording_us` is what it
+    took to gather what pages read, `writing_us` to write it down: a part of the former lies within `render_us`.
+    """
+
+    rendered: int
+    render_us: int
+    recording_us: int
+    writing_us: int
+    recording_percent: float
+    templates: tuple[Cost, ...]
+    outputs: tuple[Cost, ...]
+    bodies: tuple[Cost, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BuildReport:
     """What a build did. `elapsed_ms` is by phase, in the order in which the phases ran."""
 
@@ -121,3 +148,4 @@ class BuildReport:
     warnings: tuple[Diagnostic, ...] = ()
     elapsed_ms: Mapping[str, int] = field(default_factory=dict)
     next_due_at: datetime | None = None
+    profile: Profile | None = None

@@ -14,6 +14,7 @@ from velobuild.content.memo import Memo
 from velobuild.content.permalinks import former_rows, recall_former
 from velobuild.content.store import Store
 from velobuild.errors import ContentProblem, Diagnostic, GuardRefused, OutputError, SourceUnavailable
+from velobuild.graph.builds import next_number
 from velobuild.graph.site import Site
 from velobuild.model.keys import canonical
 from velobuild.model.outputs import BuildReport, OutputKind, Published, SyncReport
@@ -23,14 +24,16 @@ from velobuild.pipeline.keeping import POSTS as LIVE_POSTS
 from velobuild.pipeline.keeping import live_posts
 from velobuild.pipeline.making import Outcome, make, settle, strict_refusal
 from velobuild.pipeline.preparing import prepare
+from velobuild.pipeline.profiling import with_profile
 from velobuild.pipeline.run import BuildOptions, Run
 from velobuild.pipeline.syncing import once_more_if_damaged, opened, read_local_pages, synchronise
-from velobuild.pipeline.tracing import LOST, PAGES, POSTS, Tracing
+from velobuild.pipeline.tracing import FILES, LOST, PAGES, POSTS, Tracing
 from velobuild.pipeline.updating import update
 from velobuild.publish.guard import SecretScan, shrink
 from velobuild.publish.inplace import InPlace
 from velobuild.publish.releases import Releases
-from velobuild.render.theme import Theme, load_theme
+from velobuild.render.kept import current_theme
+from velobuild.render.theme import Theme
 from velobuild.sources import file_tokens_by_address, has_local, is_local
 
 PASSES_MAX = 3
@@ -58,11 +61,12 @@ def _build(run: Run, cache: Path | None) -> BuildReport:
     loaded, options = run.loaded, run.options
     with opened(loaded.state, wait=options.wait, warn=run.warn) as connection:
         store = Store(connection)
+        number = next_number(connection)
         publisher = publisher_of(loaded, clock=run.clock)
         publisher.preflight()
         publisher.complete()
         refuse_held(publisher.held())
-        theme = load_theme(loaded.config, loaded.root)
+        theme = current_theme(loaded.config, loaded.root)
         synced = _sync(run, store, cache)
         read_local_pages(store, loaded)
         site = Site(
@@ -75,7 +79,8 @@ def _build(run: Run, cache: Path | None) -> BuildReport:
         tokens = file_tokens_by_address(loaded, cache=cache, clock=run.clock)
         updated = update(run, connection, site, theme, publisher, file_tokens=tokens)
         if updated is not None:
-            return _report(run, store, site, synced, updated.published, pages=updated.pages, files=updated.files)
+            report = _report(run, store, site, synced, updated.published, pages=updated.pages, files=updated.files)
+            return with_profile(report, run, connection, number)
         if options.clean:
             Memo(connection).keep_only(())
         live = publisher.live()
@@ -87,7 +92,8 @@ def _build(run: Run, cache: Path | None) -> BuildReport:
             fetch_media(run, connection, site, store, file_tokens=tokens)
         published, made = _publish(run, connection, site, theme, publisher, ready.unshown)
         ready.sweep(connection)
-        return _report(run, store, site, synced, published, pages=made.pages, files=0)
+        report = _report(run, store, site, synced, published, pages=made.pages, files=0)
+        return with_profile(report, run, connection, number)
 
 
 def _publish(
@@ -135,8 +141,9 @@ def _publish(
                     tracing.publishing(False)
                     raise
             with run.phase("trace"):
-                notes = {PAGES: str(made.pages), POSTS: str(len(made.posts)), LOST: json.dumps(sorted(without))}
-                tracing.commit(publisher.identity(), run.warn, notes)
+                files = len(published.changes) - published.count(OutputKind.REMOVED)
+                notes = {PAGES: str(made.pages), POSTS: str(len(made.posts)), FILES: str(files)}
+                tracing.commit(publisher.identity(), run.warn, {**notes, LOST: json.dumps(sorted(without))})
             return published, made
         except OutputError as error:
             if error.code != "VB6001" or not staging.make_room():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from velobuild.content.database import Connection
@@ -77,7 +78,7 @@ def make(
     plan.causes.update({path: Cause("file", path, "it was edited or removed") for path in again})
     shown = [target for target in targets if target.path in plan.causes and target.path not in broken]
     with run.phase("render"):
-        job = RenderJob(site, theme, staging.folder, known, write_file, shown)
+        job = RenderJob(site, theme, staging.folder, known, partial(write_file, stamp=staging.stamp), shown)
         failed += render(run, job, staging, tracing, plan.causes)
     last = live_posts(staging.live)
     refuse_wide(failed, len(posts))
@@ -119,10 +120,11 @@ def render(
     for rendered in render_all(job, jobs=job.site.config.build.jobs):
         for one in rendered.files:
             if not one.same:
-                staging.record(one.file)
+                staging.record(one.file, stamped=True)
             elif staging.keep(one.file.path) is None:
                 again.append(by_path[one.file.path])
         tracing.made(_made(rendered, by_path, causes), rendered.answers)
+        run.recording_us += rendered.recording_us
         failed += rendered.failed
         done += len(rendered.files)
         warned.update({(finding.what, finding.where): finding for finding in rendered.warnings})

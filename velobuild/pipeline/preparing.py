@@ -61,6 +61,8 @@ def prepare(run: Run, connection: Connection, site: Site) -> Ready:
             for finding in body.warnings:
                 run.warn(finding)
         failed |= bodies.failed
+        if run.options.profile:
+            run.bodies_us += [(body.prepare_us, body.post_id) for body in bodies.prepared]
     page_keys = _prepare_pages(run, connection, site)
     if failed and len(failed) == len(keys):
         raise render_problem(list(failed.values()))

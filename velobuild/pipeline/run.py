@@ -27,6 +27,7 @@ class BuildOptions:
     wait: bool = False
     now: datetime | None = None
     named: tuple[NamedPost, ...] = ()
+    profile: bool = False
 
 
 @dataclass(slots=True)
@@ -40,6 +41,11 @@ class Run:
     progress: Progress | None
     warnings: list[Diagnostic] = field(default_factory=list)
     elapsed_ms: dict[str, int] = field(default_factory=dict)
+    recording_us: int = 0
+    writing_us: int = 0
+    """How long the trace took to write, where that is no phase of its own."""
+    bodies_us: list[tuple[int, str]] = field(default_factory=list)
+    """(how long its preparation took, post id); noted for a profile alone."""
 
     def warn(self, finding: Diagnostic) -> None:
         self.warnings.append(finding)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 
 from velobuild import __version__
 from velobuild.config.schema import Config
+from velobuild.content.codec import timestamp
 from velobuild.content.database import Connection, transaction
 from velobuild.content.store import Store
 from velobuild.errors import Diagnostic
 from velobuild.graph.bodies import recipe_of
+from velobuild.graph.builds import next_number, note_build
+from velobuild.graph.causes import born, left, replaced
 from velobuild.graph.invalidate import Cause, Changed, Differences, settle, stale
 from velobuild.graph.named import ABSENT, Named
 from velobuild.graph.reader import Reader
@@ -27,26 +31,32 @@ from velobuild.render.theme import Theme
 # Whose version can change bytes, beside the engines that a markup recipe names.
 ENGINES = ("babel", "feedgen", "jinja2", "lxml", "markupsafe", "tzdata")
 TRACE_VERSION = 1
-PAGES, POSTS = "pages_live", "posts_live"
-"""The notes of how many pages and posts the live site has."""
+PAGES, POSTS, FILES = "pages_live", "posts_live", "files_live"
+"""The notes of how many pages, posts and files the live site has."""
 PRINTS, UNSHOWN, THEME, PUBLISHING, LOST = "template_prints", "unshown", "theme", "publishing", "lost"
+RECIPE = "recipe"
 
 
-def recipe_hash(site: Site, theme: Theme, media_origins: Iterable[str]) -> str:
-    """A hash of all that every page depends on and no key names: another recipe makes every page anew."""
-    parts = [
-        TRACE_VERSION,
-        __version__,
-        plain_config(site.config),
-        theme.name,
-        theme.options,
-        theme.texts,
-        recipe_of(site.post_markup).hex(),
-        recipe_of(site.page_markup).hex(),
-        sorted(media_origins),
-        installed_versions(ENGINES),
-    ]
-    return fingerprint(parts).hex()
+def recipe_parts(site: Site, theme: Theme, media_origins: Iterable[str]) -> dict[str, str]:
+    """All that every page depends on and no key names, by a name that a person knows, as hashes."""
+    config = {f"[{name}] in velobuild.toml": value for name, value in plain_config(site.config).items()}
+    engines = {f"the package {name}": version for name, version in _engines().items()}
+    parts = {
+        "velobuild itself": [TRACE_VERSION, __version__],
+        **config,
+        "the theme that is used": theme.name,
+        "the theme's options": theme.options,
+        "the theme's texts (locales)": theme.texts,
+        "how bodies are prepared": [recipe_of(site.post_markup).hex(), recipe_of(site.page_markup).hex()],
+        "the hosts from which media come": sorted(media_origins),
+        **engines,
+    }
+    return {name: fingerprint(value).hex() for name, value in parts.items()}
+
+
+@lru_cache(maxsize=1)
+def _engines() -> dict[str, str]:
+    return installed_versions(ENGINES)
 
 
 def plain_config(config: Config) -> dict[str, object]:
@@ -81,8 +91,9 @@ class Tracing:
         self._store = Store(connection)
         self.trace = Trace(connection)
         self.reader = Reader(connection, site)
-        self._named = Named(self.reader, self._of_theme)
-        self._recipe = recipe_hash(site, theme, self.reader.media_origins)
+        self.named = Named(self.reader, self._of_theme)
+        self._parts = recipe_parts(site, theme, self.reader.media_origins)
+        self._recipe = fingerprint(self._parts).hex()
         self._release = release
         self._prints: dict[str, str] = json.loads(self._store.note(PRINTS) or "{}")
         self._made: list[Made] = []
@@ -102,7 +113,11 @@ class Tracing:
         if release != self._release:
             return "another release is live than the one that was built last"
         if recipe != self._recipe:
-            return "velobuild, its configuration or the theme's options are others"
+            before: dict[str, str] = json.loads(self._store.note(RECIPE) or "{}")
+            if not before:
+                return "velobuild, its configuration or the theme's options changed"
+            names = [name for name in {**before, **self._parts} if before.get(name) != self._parts.get(name)]
+            return f"{' and '.join(names)} changed"
         return None
 
     def plan(self, targets: list[Target], *, anew: str | None) -> Plan:
@@ -124,20 +139,24 @@ class Tracing:
             elif output.id in by_id:
                 plan.causes[target.path] = by_id[output.id]
             elif not same_target(output.target, target):
-                plan.causes[target.path] = Cause("route", target.url, "its place among the pages of its list")
+                plan.causes[target.path] = replaced(output.target, target)
             else:
                 plan.fresh[target.path] = output
-        plan.causes.update({path: Cause("new", target.url) for path, target in paths.items()})
+        plan.causes.update({path: born(target, changed) for path, target in paths.items()})
         self._plan = plan
         return plan
+
+    def pending(self) -> tuple[Changed, dict[int, Cause]]:
+        """What the next build sees to: what changed, and why each output is due."""
+        return self._changes(theme=True)
 
     def _changes(self, *, theme: bool) -> tuple[Changed, dict[int, Cause]]:
         """(what changed, output → the first cause for making it anew)."""
         changed = Differences(self._connection, self.reader).all()
         self._unshown(changed)
         if theme:
-            changed.suspects.update({"template:": "a template", "asset:": "a static file"})
-        settle(self.trace, self.reader.answers, self._named, changed)
+            changed.suspects.update({"template:": "", "asset:": ""})
+        settle(self.trace, self.reader.answers, self.named, changed)
         return changed, stale(self.trace, changed)
 
     @property
@@ -164,11 +183,11 @@ class Tracing:
             output = self.trace.at(target.path)
             seen.add(target.path)
             if output is None:
-                plan.causes[target.path] = Cause("new", target.url)
+                plan.causes[target.path] = born(target, changed)
             elif output.id in by_id:
                 plan.causes[target.path] = by_id[output.id]
             elif not same_target(output.target, target):
-                plan.causes[target.path] = Cause("route", target.url, "its place among the pages of its list")
+                plan.causes[target.path] = replaced(output.target, target)
             else:
                 continue
             if output is not None and output.target.route != target.route and "page" in {output.target.route}:
@@ -196,6 +215,7 @@ class Tracing:
             core = self.reader.core(id)
             if core is not None:
                 changed.fields[core.num] |= int(EVERY_FIELD)
+                changed.fates[core.num] = "has a body that could be shown and cannot now, or the other way round"
 
     def made(self, made: Iterable[Made], answers: Mapping[str, Answer]) -> None:
         self._made += made
@@ -217,13 +237,19 @@ class Tracing:
             else:
                 self.trace.store(plan.changed.answers, plan.changed.stamps)
                 self.trace.remove(output.id for output in plan.gone)
-            self.trace.record(self._made, self._answers, self._named.fingerprint)
+            number = next_number(self._connection)
+            self.trace.record(self._made, self._answers, self.named.fingerprint, number)
+            if self._made or plan.gone:
+                gone = {output.target.path: left(output.target, plan.changed) for output in plan.gone}
+                at = timestamp(self._site.as_of)
+                note_build(self._connection, number, at, len(self._made), plan.changed, gone)
             self.trace.sweep()
             if self.trace.alarms:
                 self.trace.forget()
             else:
                 self.trace.close_change(f"{release}|{self._recipe}")
                 own = {PRINTS: json.dumps(self._prints, sort_keys=True), THEME: self._theme.fingerprint, PUBLISHING: ""}
+                own[RECIPE] = json.dumps(self._parts)
                 own[UNSHOWN] = json.dumps(sorted(self._site.unshown))
                 for key, value in {**own, **notes}.items():
                     self._store.note_within(key, value)

@@ -64,6 +64,8 @@ class Rendered:
     failed: tuple[RenderFailed, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
     answers: Mapping[str, Answer] = field(default_factory=dict)
+    recording_us: int = 0
+    """How long the recording of reads took, of which a part lies within the outputs' own times."""
 
     @property
     def written(self) -> tuple[OutputFile, ...]:
@@ -123,7 +125,7 @@ def prepare_bodies(site: Site, post_ids: Sequence[str], *, jobs: int) -> Iterato
 def render_all(job: RenderJob, *, jobs: int) -> Iterator[Rendered]:
     """Render the job's targets, in chunks, in their order."""
     # Not before: a build that finds nothing to do needs no Jinja. Not later: forked workers share what is loaded.
-    from velobuild.render.renderers import Rendering
+    from velobuild.render.kept import current_rendering
 
     rendering: list[Rendering] = []
 
@@ -131,7 +133,7 @@ def render_all(job: RenderJob, *, jobs: int) -> Iterator[Rendered]:
         if not rendering:
             connection = snapshot(connect(job.site.state / FILE_NAME, read_only=True))
             opened.callback(connection.close)
-            rendering.append(Rendering(Reader(connection, job.site), job.theme))
+            rendering.append(current_rendering(Reader(connection, job.site), job.theme))
         return _render(job, rendering[0], job.targets[start : start + CHUNK])
 
     # A reader that is left open keeps SQLite from folding the write-ahead log into the file when the build ends.
@@ -159,7 +161,8 @@ def _render(job: RenderJob, rendering: Rendering, targets: Sequence[Target]) -> 
         made.append(RenderedFile(file, same, reader.taken(), took))
     warnings = tuple(reader.warnings)
     reader.warnings.clear()
-    return Rendered(tuple(made), tuple(failed), warnings, reader.new_answers())
+    recording_us, reader.recording_ns = reader.recording_ns // 1000, 0
+    return Rendered(tuple(made), tuple(failed), warnings, reader.new_answers(), recording_us)
 
 
 @contextmanager

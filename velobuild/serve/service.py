@@ -27,6 +27,7 @@ from velobuild.errors import VelobuildError
 from velobuild.model.ports import Clock
 from velobuild.serve.child import BuildChild
 from velobuild.serve.guard import Guard, Guarded, Limits, configured, connections_allowed
+from velobuild.serve.hearing import Hearing
 from velobuild.serve.logs import say
 from velobuild.serve.loop import SiteLoop
 from velobuild.serve.metrics import exposition
@@ -49,7 +50,8 @@ class Served:
     """A site as it is configured now."""
 
     loaded: Loaded
-    hook: SiteHook
+    hook: SiteHook | None
+    """None where nobody delivers: the CMS tells of its changes by itself."""
     secrets: tuple[Secret, ...]
     """Everything of it that no log may show."""
     status_token: Secret | None = None
@@ -72,10 +74,12 @@ class Service:
         self._served = dict(served)
         self._clock = clock
         self._queue = Queue(queue_file, clock)
-        self._hooks = {name: one.hook for name, one in served.items()}
+        self._cache = cache
+        self._hooks = {name: one.hook for name, one in served.items() if one.hook is not None}
         self._receiver: Receiver | None = None
         self._children: dict[str, BuildChild] = {}
         self._loops: dict[str, SiteLoop] = {}
+        self._hearings: dict[str, Hearing] = {}
         self._ending = False
         for name, one in served.items():
             child = BuildChild(memory_bytes=one.loaded.config.listen.build_memory_mb * 1_000_000)
@@ -98,8 +102,9 @@ class Service:
                 told=lambda status, folder=one.loaded.state: write_status(folder, status),  # type: ignore[misc]
                 status=status,
                 secrets=lambda: self.secrets,
-                also_warn=lambda name=name: self._door_warning(name),  # type: ignore[misc]
+                also_warn=lambda name=name: self._door_warning(name) or self._hearings[name].warning(),  # type: ignore[misc]
             )
+            self._hearings[name] = Hearing(name, self._loops[name], self._queue, clock=clock)
         self._threads = [
             threading.Thread(target=loop.run, name=f"loop {name}", daemon=True) for name, loop in self._loops.items()
         ]
@@ -124,6 +129,8 @@ class Service:
             child.start()
         for thread in self._threads:
             thread.start()
+        for name, hearing in self._hearings.items():
+            hearing.subscribe(self._served[name].loaded, cache=self._cache)
         try:
             asyncio.run(self._serve(listeners, ready))
         finally:
@@ -227,12 +234,18 @@ class Service:
                     error=str(error))  # fmt: skip
                 continue
             self._served[name] = served
-            self._hooks[name] = served.hook
+            if served.hook is None:
+                self._hooks.pop(name, None)
+            else:
+                self._hooks[name] = served.hook
             self._loops[name].reload(served.loaded)
-            say(logging.INFO, "reloaded", site=name, secrets=len(served.hook.secrets))
+            await asyncio.to_thread(self._hearings[name].subscribe, served.loaded, cache=self._cache)
+            say(logging.INFO, "reloaded", site=name, secrets=0 if served.hook is None else len(served.hook.secrets))
 
     def _end(self) -> None:
         self._ending = True
+        for hearing in self._hearings.values():
+            hearing.close()
         for loop in self._loops.values():
             loop.end()
         for thread in self._threads:

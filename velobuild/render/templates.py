@@ -27,6 +27,8 @@ NO_ATTRIBUTE = re.compile(r"'(?:[\w.]+\.)?(\w+) object' has no attribute '(\w+)'
 NOT_DEFINED = re.compile(r"'(\w+)' is undefined")
 # Different at each call, so no two builds would agree.
 NOT_REPRODUCIBLE = ("random",)
+# How compiled templates say where they import a name. The beginning of a line is never a template's own text.
+IMPORTED_ON = re.compile(r"^(\s*l_\d+_\w+ = undefined\(f\"the template [^(]*)\(imported on line \d+\)")
 OWN_FILTERS = ("date", "isodate")
 SYNTAX: Mapping[str, Any] = {"trim_blocks": True, "lstrip_blocks": True}
 # Fields of views that velobuild itself uses, so that no hint offers them.
@@ -96,7 +98,8 @@ def compiled(source: str) -> str | None:
         code = environment.compile(source, raw=True)
     except jinja2.TemplateSyntaxError:
         return None
-    return "\n".join(line for line in str(code).splitlines() if not line.startswith("debug_info = "))
+    lines = (IMPORTED_ON.sub(r"\1", line) for line in str(code).splitlines() if not line.startswith("debug_info = "))
+    return "\n".join(lines)
 
 
 class Templates:

@@ -119,7 +119,7 @@ MUTANTS = (
     ),
     Mutant(
         "the posts beside the place that a post left",
-        "a_post_between_two_is_deleted",
+        "a_post_moves_from_between_two",
         INVALIDATE,
         "        for image in (old, new):\n            if image is None:",
         "        for image in (new,):\n            if image is None:",

@@ -161,6 +161,7 @@ def build_json(report: BuildReport, out: Path) -> dict[str, Any]:
         "revision": report.revision,
         "release": report.release,
         "pages": report.pages,
+        "rendered": report.rendered,
         "created": report.created,
         "rewritten": report.rewritten,
         "unchanged": report.unchanged,

@@ -135,7 +135,8 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """What a build did. `elapsed_ms` is by phase, in the order in which the phases ran."""
+    """What a build did. `elapsed_ms` is by phase, in the order in which the phases ran. `rendered` counts the pages,
+    feeds and sitemaps that were made anew, whether their bytes turned out other or not."""
 
     revision: int
     pages: int
@@ -148,4 +149,5 @@ class BuildReport:
     warnings: tuple[Diagnostic, ...] = ()
     elapsed_ms: Mapping[str, int] = field(default_factory=dict)
     next_due_at: datetime | None = None
+    rendered: int = 0
     profile: Profile | None = None

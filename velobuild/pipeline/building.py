@@ -79,7 +79,16 @@ def _build(run: Run, cache: Path | None) -> BuildReport:
         tokens = file_tokens_by_address(loaded, cache=cache, clock=run.clock)
         updated = update(run, connection, site, theme, publisher, file_tokens=tokens)
         if updated is not None:
-            report = _report(run, store, site, synced, updated.published, pages=updated.pages, files=updated.files)
+            report = _report(
+                run,
+                store,
+                site,
+                synced,
+                updated.published,
+                pages=updated.pages,
+                files=updated.files,
+                rendered=updated.rendered,
+            )
             return with_profile(report, run, connection, number)
         if options.clean:
             Memo(connection).keep_only(())
@@ -92,7 +101,7 @@ def _build(run: Run, cache: Path | None) -> BuildReport:
             fetch_media(run, connection, site, store, file_tokens=tokens)
         published, made = _publish(run, connection, site, theme, publisher, ready.unshown)
         ready.sweep(connection)
-        report = _report(run, store, site, synced, published, pages=made.pages, files=0)
+        report = _report(run, store, site, synced, published, pages=made.pages, files=0, rendered=made.rendered)
         return with_profile(report, run, connection, number)
 
 
@@ -223,6 +232,7 @@ def _report(
     *,
     pages: int,
     files: int,
+    rendered: int,
 ) -> BuildReport:
     next_due = store.next_due(site.as_of)
     return BuildReport(
@@ -237,4 +247,5 @@ def _report(
         warnings=tuple(run.warnings),
         elapsed_ms=run.elapsed_ms,
         next_due_at=None if next_due is None else datetime.fromisoformat(next_due),
+        rendered=rendered,
     )

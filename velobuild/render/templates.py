@@ -31,6 +31,9 @@ NOT_DEFINED = re.compile(r"'(\w+)' is undefined")
 # Different at each call, so no two builds would agree.
 NOT_REPRODUCIBLE = ("random",)
 FRAGMENTS_KEPT = 20_000
+# How compiled templates say where they import a name. The beginning of a line is never a template's own text.
+IMPORTED_ON = re.compile(r"^(\s*l_\d+_\w+ = undefined\(f\"the template [^(]*)\(imported on line \d+\)")
+OWN_FILTERS = ("date", "isodate")
 SYNTAX: Mapping[str, Any] = {"trim_blocks": True, "lstrip_blocks": True}
 # Fields of views that velobuild itself uses, so that no hint offers them.
 INTERNAL = frozenset({"absolute_content", "fields", "is_draft", "key", "num"})
@@ -93,11 +96,14 @@ def asset_key(name: str) -> str:
 
 def compiled(source: str) -> str | None:
     """The Python that a template becomes, without comments and the numbers of lines; None for a broken one."""
+    environment = jinja2.Environment(autoescape=True, **SYNTAX)
+    environment.filters.update(dict.fromkeys(OWN_FILTERS, str))  # by name: a template that uses one would be broken
     try:
-        code = jinja2.Environment(autoescape=True, **SYNTAX).compile(source, raw=True)
+        code = environment.compile(source, raw=True)
     except jinja2.TemplateSyntaxError:
         return None
-    return "\n".join(line for line in str(code).splitlines() if not line.startswith("debug_info = "))
+    lines = (IMPORTED_ON.sub(r"\1", line) for line in str(code).splitlines() if not line.startswith("debug_info = "))
+    return "\n".join(lines)
 
 
 class Templates:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -161,6 +163,15 @@ def test_explain_works_while_a_build_holds_the_site_and_changes_nothing(built: W
         before = built.why("/p1/")
         assert built.does("build")["errors"][0]["code"] == "VB7001", "the control: the site is held"
         assert built.why("/p1/") == before
+
+
+def test_a_database_of_another_version_is_left_to_a_build(built: Written) -> None:
+    with closing(sqlite3.connect(built.root / ".velobuild" / "site.db")) as connection:
+        connection.execute("PRAGMA user_version = 1")
+
+    assert built.does("explain", "/")["errors"][0]["code"] == "VB6005"
+    built.builds()
+    assert built.why("/")
 
 
 def test_what_changed_since_the_last_build_is_said(built: Written) -> None:

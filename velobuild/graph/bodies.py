@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import blake2b
 from urllib.parse import unquote, urlsplit
@@ -39,7 +39,7 @@ class PreparedBody:
     media: tuple[str, ...]
     links: tuple[str, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
-    prepare_us: int = 0
+    prepare_us: int = field(default=0, compare=False)
 
 
 @lru_cache(maxsize=8)

@@ -49,8 +49,10 @@ def main(site: str, *arguments: str) -> None:
         upserts: tuple[Post, ...] = (entry(post(number, post_count, revision)),)
     else:
         upserts = tuple(read(Path(arguments[0])))
-    versions = store.versions(Collection.POSTS) | {one.id: one.updated_at.isoformat() for one in upserts}
-    changes = store.apply([Delta(Collection.POSTS, upserts, versions, complete=True)])
+    versions = {one.id: one.updated_at.isoformat() for one in upserts}
+    # An edit comes as the answer to an event does: it names one post and lists nothing.
+    whole = arguments[0] != "--edit"
+    changes = store.apply([Delta(Collection.POSTS, upserts, versions, complete=whole, cursor="loaded")])
     if len(changes.changes) != len(upserts):
         raise SystemExit(f"{len(upserts)} posts were given, {len(changes.changes)} changed")
     connection.close()

@@ -9,8 +9,19 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.incremental.machine import Life
 
 CALM = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}
+STEPS = 10
 
 
 @pytest.mark.slow
-def test_incremental_is_clean_in_random_lives() -> None:
-    run_state_machine_as_test(Life, settings=settings(max_examples=40, stateful_step_count=8, **CALM))
+@pytest.mark.parametrize("part", range(4))
+def test_incremental_is_clean_in_random_lives(part: int) -> None:
+    """300 of them, in four parts."""
+    run_state_machine_as_test(Life, settings=settings(max_examples=75, stateful_step_count=STEPS, **CALM))
+
+
+@pytest.mark.full
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(10))
+def test_incremental_is_clean_in_thousands_of_random_lives(part: int) -> None:
+    """5,000 of them, in ten parts."""
+    run_state_machine_as_test(Life, settings=settings(max_examples=500, stateful_step_count=2 * STEPS, **CALM))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pty
+import re
 import stat
 import subprocess
 import sys
@@ -18,7 +19,10 @@ import pytest
 
 from tests.cli.command_line import Ended, velobuild
 from tests.contracts.gate import Gate, Shape
+from tests.standins.comet import CometStandIn
+from tests.standins.polycms import PolyStandIn
 from velobuild.cli.init_kinds import KINDS
+from velobuild.config.load import load
 from velobuild.config.source_schema import BUILT_IN
 from velobuild.devcms import GENEROUS, Running
 
@@ -122,6 +126,37 @@ def test_init_shows_what_the_cms_holds_and_keeps_the_token_in_one_place(
     assert (folder / "public/post-1/index.html").is_file()
 
 
+@pytest.mark.parametrize("kind", ["polycms", "cometcms"])
+def test_a_cms_that_shows_its_posts_to_all_is_looked_at_without_a_token(tmp_path: Path, kind: str) -> None:
+    with PolyStandIn() if kind == "polycms" else CometStandIn() as cms:
+        for number in range(3):
+            if isinstance(cms, PolyStandIn):
+                cms.put_post(title=f"Post {number}", slug=f"post-{number}")
+            else:
+                cms.put_post(f"post-{number}", content="Text")
+        more = ["--workspace", cms.workspace] if isinstance(cms, CometStandIn) else []
+        ended = velobuild("init", "--source", kind, "--url", cms.url, *more, directory=tmp_path)
+        assert ended.code == 0, ended.err
+        assert re.search(r"\b3\b.*(posts|published)", ended.err), ended.err
+        assert "0 errors" in ended.err or "All is well" in ended.err
+        built = velobuild("build", directory=tmp_path)
+        assert built.code == 0, built.err
+        assert (tmp_path / "public/post-1/index.html").is_file()
+
+
+def test_a_field_that_cometcms_shows_nobody_is_named(tmp_path: Path) -> None:
+    with CometStandIn() as cms:
+        fields = cms.types["posts"]["fields"]
+        fields["body"] = fields.pop("content")
+        cms.put_post("one", body="Text")
+        workspace = ["--workspace", cms.workspace]
+        ended = velobuild("init", "--source", "cometcms", "--url", cms.url, *workspace, directory=tmp_path)
+        assert ended.code == 0, "the site is written all the same"
+        assert "VB1303" in ended.err
+        assert "`body`" in ended.err
+        assert velobuild("doctor", directory=tmp_path).code == 2
+
+
 def test_a_missing_scope_is_shown(tmp_path: Path, devcms: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     with_stdin(monkeypatch, devcms.create_key("narrow", ("posts:read",)))
     ended = velobuild("init", "--url", devcms.url, "--token-stdin", directory=tmp_path)
@@ -150,6 +185,18 @@ def test_a_token_joins_an_existing_secrets_file_that_becomes_private(
     ended = velobuild("init", "--offline", "--token-stdin", directory=tmp_path)
     assert (tmp_path / ".env").read_text() == f"OTHER=1\nVELOCMS_API_KEY={KEY}\n"
     token_is_only_in_dotenv(tmp_path, KEY, ended)
+
+
+@pytest.mark.parametrize("token", ["7|q3RmPz5vN8sLkT1wXyB2", "it's|quoted-0123456789", "plain-0123456789"])
+def test_a_token_of_any_shape_comes_back_out_of_the_secrets_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    with_stdin(monkeypatch, token)
+    given = ["--source", "polycms", "--url", "https://x.example.org"]
+    assert velobuild("init", "--offline", *given, "--token-stdin", directory=tmp_path).code == 0
+    assert [one.reveal() for one in load(None, directory=tmp_path, environment={}).tokens] == [token]
+    shell = subprocess.run(["sh", "-c", '. ./.env; printf %s "$POLYCMS_TOKEN"'], cwd=tmp_path, capture_output=True)
+    assert shell.stdout.decode() == token
 
 
 class Conversation:

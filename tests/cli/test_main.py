@@ -131,8 +131,8 @@ def test_without_a_site_the_remedy_is_named(tmp_path: Path) -> None:
             "help: such as --set build.out=dist\n",
         ),
         (
-            ["help", "VB1108"],
-            "error[VB1107]: there is no error code VB1108\nhelp: near it: VB1107, VB1106, VB1105\n",
+            ["help", "VB1000"],
+            "error[VB1107]: there is no error code VB1000\nhelp: near it: VB1002, VB1001\n",
         ),
     ],
 )

@@ -116,6 +116,33 @@ def test_what_is_left_out_is_told_with_its_reason_and_what_is_internal_is_not(tm
     ]
 
 
+def test_names_that_wordpress_keeps_as_html_are_plain_text(tmp_path: Path) -> None:
+    terms = (("category", "qa", "Q&amp;A"),)
+    wxr(tmp_path, wp_item(1, title="It&#8217;s &lt;b&gt;", terms=terms, excerpt="<p>A &amp; B</p>"))
+    imported(tmp_path)
+    front, _ = entry(tmp_path, "post-1")
+    assert (front["title"], front["tags"], front["excerpt"]) == ("It’s <b>", ["Q&A"], "A & B")
+
+
+def test_what_a_folder_would_refuse_keeps_no_other_post_from_being_built(tmp_path: Path) -> None:
+    date = {"date": "0001-01-01 00:00:00", "gmt": "0001-01-01 00:00:00"}
+    wxr(
+        tmp_path,
+        wp_item(1),
+        wp_item(2, **date),
+        wp_item(3, type="page", slug="a-page", link="https://old.example/a/../b/"),
+        wp_item(4, type="page", slug="b", link="https://old.example/%22b%22/"),
+    )
+    ended = imported(tmp_path, "-v")
+    assert "“Post 2” (id 2): it has no date that can be meant" in ended.err
+    assert "“Post 3” (id 3): its old address cannot be published" in ended.err
+    built = velobuild("build", directory=tmp_path, environment={"HOME": str(tmp_path)})
+    assert built.code == 0, built.err
+    assert (tmp_path / "public/2021/05/post-1/index.html").is_file()
+    assert (tmp_path / "public/a-page/index.html").is_file()
+    assert (tmp_path / "public/b/index.html").is_file()
+
+
 def test_nothing_that_exists_is_overwritten(tmp_path: Path) -> None:
     wxr(tmp_path, wp_item(1), wp_item(2))
     mine = tmp_path / "content/posts/post-1.html"

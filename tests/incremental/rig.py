@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from tests.incremental.checks import check_trace
 from velobuild.config.schema import (
     BuildConfig,
     Config,
@@ -29,15 +30,19 @@ from velobuild.config.schema import (
     UrlsConfig,
 )
 from velobuild.content.assets import AssetTable
-from velobuild.content.database import Connection, open_database
+from velobuild.content.database import Connection, open_database, transaction
 from velobuild.content.permalinks import former_rows, recall_former
 from velobuild.content.store import Store
-from velobuild.errors import Diagnostic
+from velobuild.errors import ContentProblem, Diagnostic, GuardRefused
+from velobuild.graph.site import Site
 from velobuild.model.assets import Asset
 from velobuild.model.entries import BodyFormat, Collection, Comment, Delta, Entry, Media, Post, SiteSettings
 from velobuild.model.outputs import BuildReport
 from velobuild.pipeline import BuildOptions, build
+from velobuild.pipeline.building import publisher_of
 
+FAILED, REFUSED = 1, 3
+"""How the process of a clean build ends."""
 THEME = Path(__file__).with_name("theme")
 CMS = "https://cms.example"
 NOON = datetime(2026, 5, 3, 12, tzinfo=UTC)
@@ -86,6 +91,28 @@ def _whole(collection: Collection, entries: Iterable[Entry]) -> Delta:
     return Delta(collection, tuple(listed), versions, cursor="c", complete=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """A clean build under way."""
+
+    pid: int
+    out: Path
+
+    def tree(self) -> dict[str, bytes] | None:
+        """Every file of it, once it has ended; None if it was refused."""
+        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        assert status != FAILED, "the clean build failed"
+        return _files(self.out) if status == 0 else None
+
+
+def same(warm: Mapping[str, bytes], clean: Mapping[str, bytes] | None) -> None:
+    """Raises AssertionError naming the first difference."""
+    assert clean is not None, "a clean build is refused"
+    assert warm.keys() == clean.keys(), sorted(warm.keys() ^ clean.keys())
+    for path, content in clean.items():
+        assert warm[path] == content, path
+
+
 class Living:
     """A site in `folder` that lives on: edited, built, edited again."""
 
@@ -99,6 +126,8 @@ class Living:
         self.config = config()
         self.content = Content()
         self.now = NOON
+        self.names: dict[str, str] = {}
+        """What ids are in full, where they come from several sources."""
         self.findings: list[Diagnostic] = []
 
     # Edits.
@@ -115,20 +144,22 @@ class Living:
             "published_at": NOON,
             "extra": {"author": {"name": "Ada"}},
         }
+        id = made["id"] = self.names.get(id, id)
         old = self.content.posts.get(id)
         self.content.posts[id] = replace(old, **changes) if old is not None else Post(**(made | changes))
         return self
 
     def without(self, id: str) -> Living:
-        self.content.posts.pop(id, None)
+        self.content.posts.pop(self.names.get(id, id), None)
         return self
 
-    def page(self, name: str, text: str | None) -> Living:
+    def page(self, name: str, text: str | None, *, template: str | None = None) -> Living:
         file = self.site / "pages" / f"{name}.md"
         if text is None:
             file.unlink(missing_ok=True)
         else:
-            file.write_text(f"---\ntitle: {name.capitalize()}\n---\n{text}")
+            own = f"template: {template}\n" if template else ""
+            file.write_text(f"---\ntitle: {name.capitalize()}\n{own}---\n{text}")
         return self
 
     def template(self, name: str, text: str | None) -> Living:
@@ -137,17 +168,16 @@ class Living:
     def static(self, name: str, text: str | None) -> Living:
         return self._file(self.site / "static" / name, text)
 
-    def sheet(self, text: str) -> Living:
-        return self._file(self.site / "theme" / "static" / "css" / "site.css", text)
+    def sheet(self, text: str, *, name: str = "site") -> Living:
+        return self._file(self.site / "theme" / "static" / "css" / f"{name}.css", text)
 
-    @staticmethod
-    def _file(file: Path, text: str | None) -> Living | Any:
+    def _file(self, file: Path, text: str | None) -> Living:
         file.parent.mkdir(parents=True, exist_ok=True)
         if text is None:
             file.unlink(missing_ok=True)
         else:
             file.write_text(text)
-        return None
+        return self
 
     def picture(self, name: str, shade: int | None) -> Living:
         """A file of the CMS: fetched, changed or gone."""
@@ -158,30 +188,82 @@ class Living:
 
     # Builds.
 
-    def build(self) -> BuildReport:
-        return self._build(self.site / ".velobuild", self.site / "public")
+    def build(self) -> BuildReport | None:
+        """None if the build was refused; the live site is then what it was."""
+        before = self.tree()
+        try:
+            return self._build(self.site / ".velobuild", self.site / "public")
+        except ContentProblem:
+            assert self.tree() == before, "a refused build changed the site"
+            return None
 
     def tree(self) -> dict[str, bytes]:
         return _files(self.site / "public")
 
-    def clean_tree(self) -> dict[str, bytes]:
-        """What a process without memory makes of the same content, in a folder without state."""
+    def clean(self) -> Clean:
+        """Begin what a process without memory makes of the same content, in a folder without state. Meanwhile the site
+        may be edited and built again: the process has its own."""
         other = self.folder / "clean"
         shutil.rmtree(other, ignore_errors=True)
         shutil.copytree(self.site, other, ignore=shutil.ignore_patterns(".velobuild", "public"), symlinks=True)
         former = self._former()
         child = os.fork()
         if child == 0:
-            status = 1
+            status = FAILED
             try:
                 twin = Living.__new__(Living)
                 twin.__dict__.update(self.__dict__, site=other)
                 twin._build(other / ".velobuild", other / "public", former=former)
                 status = 0
+            except ContentProblem:
+                status = REFUSED
             finally:
                 os._exit(status)
-        assert os.waitpid(child, 0)[1] == 0, "the clean build failed"
-        return _files(other / "public")
+        return Clean(child, other / "public")
+
+    def same_as_clean(self) -> Living:
+        """Build, and compare with a clean build. Raises AssertionError naming the first file that differs."""
+        assert self.build() is not None, "the build was refused"
+        same(self.tree(), self.clean().tree())
+        check_trace(self)
+        return self
+
+    def edit_by_hand(self) -> None:
+        """Somebody writes into files of the live site."""
+        for file in list((self.site / "public").rglob("index.html"))[:2]:
+            file.write_text("edited by hand")
+
+    def lose_state(self) -> None:
+        for file in (self.site / ".velobuild").glob("site.db*"):
+            file.unlink()
+
+    def roll_back(self) -> bool:
+        """Make the release before live, and let builds go live again; False if there is none."""
+        publisher = publisher_of(self.loaded, clock=lambda: self.now)
+        try:
+            publisher.rollback()
+        except GuardRefused:
+            return False
+        publisher.resume()
+        return True
+
+    def write_as_another_version(self) -> None:
+        """The trace is one that a velobuild wrote which saw less of what pages read."""
+        with self.opened() as connection, transaction(connection):
+            connection.execute(
+                "UPDATE meta SET value = substr(value, 1, instr(value, '|')) || 'old' WHERE key = 'trace'"
+            )
+            for table in ("post_read", "query_read", "bundle_key", "footprint"):
+                connection.execute(f"DELETE FROM {table}")
+
+    @property
+    def loaded(self) -> Loaded:
+        return Loaded(config=self.config, file=self.site / "velobuild.toml")
+
+    @property
+    def moment(self) -> Site:
+        """The site as the build last saw it."""
+        return Site(self.site, self.site / ".velobuild", self.config, self.now)
 
     def _former(self) -> str:
         """Addresses that were left: no CMS can tell them, so a new state folder is told, as a build tells it."""
@@ -195,7 +277,7 @@ class Living:
             store.apply(self.content.deltas())
             self._put_files(connection, state)
         loaded = Loaded(config=self.config, file=out.parent / "velobuild.toml")
-        self.findings = []
+        self.findings.clear()
         options = BuildOptions(offline=True, now=self.now, allow_shrink=True)
         return build(loaded, options, cache=None, clock=lambda: self.now, warn=self.findings.append)
 
@@ -214,6 +296,9 @@ class Living:
         for url, *_ in table.published():
             if url.rpartition("/")[2] not in self.content.files:
                 table.forget(url)
+
+    def opened(self) -> AbstractContextManager[Connection]:
+        return self._opened(self.site / ".velobuild")
 
     @contextmanager
     def _opened(self, state: Path) -> Iterator[Connection]:

@@ -269,7 +269,7 @@ def test_an_unknown_address_answers_404_with_the_sites_own_page(site: Served) ->
 
 FIELD = re.compile(r"`((site|page|post|pager|tag|year|local)\.\w+(?:\.\w+)?(?:\([^)]*\))?)`")
 SEEN_BY = {"home": {"site", "page", "pager"}, "post": {"post"}, "tag": {"tag"}, "year": {"year"}, "page": {"local"}}
-FUNCTIONS = """{{ asset("css/highlight.css") }} {{ absolute("/x/") }} {{ t("page_of", number=2, total=5) }}
+FUNCTIONS = """{{ asset("css/highlight.css") }} {{ absolute("/x/") }} {{ t("page_number", number=2) }}
 {{ theme.options.accent }} {{ config_flag("json_ld") }} {{ config_flag("open_graph") }} {{ post.published|date }}
 {{ post.published|isodate }} {{ post.tags[0].name|tojson }} {{ site.logo.url }} {{ site.logo.width }}
 {{ site.logo.height }} {{ site.logo.alt }} {{ site.posts.where(tag="bread", year=2025).count() }}

@@ -7,7 +7,14 @@ import re
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from velobuild.markup.highlight import CODE_CHARACTERS_MAX, contrast, highlight, readable, stylesheet
+from velobuild.markup.highlight import (
+    CODE_CHARACTERS_MAX,
+    contrast,
+    highlight,
+    readable,
+    shipped_stylesheet,
+    stylesheet,
+)
 from velobuild.markup.prepare import MarkupOptions, prepare
 from velobuild.model.entries import BodyFormat
 
@@ -76,7 +83,7 @@ def test_without_the_correction_a_style_would_fail() -> None:
 
 def test_the_style_sheet_is_always_the_same_and_follows_the_scheme_of_the_page_not_of_the_device() -> None:
     css = stylesheet()
-    assert css == stylesheet()
+    assert css == stylesheet() == shipped_stylesheet()
     assert "@media" not in css
     assert css.count("light-dark(") == css.count("color: ") + css.count("background: ")
     with pytest.raises(ValueError, match="no style"):

@@ -9,6 +9,7 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from velobuild.errors import ContentProblem
+from velobuild.markup.links import Rewriting
 from velobuild.markup.prepare import (
     Heading,
     MarkupOptions,
@@ -209,6 +210,18 @@ def test_words_and_the_beginning_of_the_text() -> None:
     assert prepare("<ul><li>only a list</li></ul>", HTML, CMS).text == "only a list"
 
 
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_items_and_captions_are_no_part_of_the_beginning_whether_they_are_paragraphs_or_not(wrapped: bool) -> None:
+    def maybe(words: str) -> str:
+        return f"<p>{words}</p>" if wrapped else words
+
+    items = f"<ul><li>{maybe('salt')}<ol><li>{maybe('fine')}</li></ol></li><li>{maybe('water')}</li></ul>"
+    picture = f"<figure><img src=a.png><figcaption>{maybe('A pot')}</figcaption></figure>"
+    body = f"<p>You need:</p>{items}{picture}<p>And time.</p>"
+    assert prepare(body, HTML, CMS).text == "You need: And time."
+    assert prepare(items, HTML, CMS).text == "salt fine water"
+
+
 def test_a_prepared_body_survives_storage() -> None:
     prepared = prepare(
         '<h2>A</h2><h3>B\u2028</h3><p>x\n<a href="/y" title="é">z</a><iframe></iframe><img src=q width=3></p>',
@@ -276,10 +289,32 @@ def test_a_task_in_a_link_or_heading_is_named_by_its_words_alone() -> None:
 def test_what_looks_like_a_tag_within_a_frame_or_a_comment_is_left_alone() -> None:
     framed = replace(CMS, embeds=("e.example",))
     html = final('<iframe src="https://e.example/x"><a href="/y">z</a></iframe><a href="/y">z</a>', framed)
-    assert html.count('<a href="/y">') == 1
-    assert html.count('<a href="https://cms.example/y">') == 1
+    assert html.count("<a ") == html.count('<a href="https://cms.example/y">') == 1
+    frame = '<iframe src="https://e.example/x">'
+    hostile = f"{frame}</h2></pre></table><img src=x onerror=alert(1)></iframe>"
+    for body in (
+        f"<h2>{hostile}</h2>",
+        f'<pre class="language-c">{hostile}</pre>',
+        f"<table><tr><td>{hostile}</table>",
+    ):
+        assert "onerror" not in final(body, framed)
+        assert "alert" not in prepare(body, HTML, framed).text
     trusted = replace(CMS, html="trusted")
     body = '<!-- <a href="/y"> --><script>"<a href=\\"/y\\"><h1>x</h1>"</script><p>words</p><h1>T</h1>'
     prepared = prepare(body, HTML, trusted)
+    script = '<pre class="language-c">x<script>"</style></pre></h1>"</script></pre>'
+    assert final(f"{script}<h1>T</h1>", trusted).endswith('</code></pre><h2 id="c-t">T</h2>')
+    assert final("<h1><script>x</script></h1>", trusted) == "<h1><script>x</script></h1>"
+    assert prepare("<h1>a<!-- b -->c</h1>", HTML, trusted).toc[0].title == "ac"
+    table = '<table><tr><td align="left">x<script>"<td align=\\"left\\"></table>"</script></td></tr></table>'
+    assert final(table, trusted).count('class="align-left"') == 1
     assert prepared.html == body.replace("<h1>T</h1>", '<h2 id="c-t">T</h2>')
     assert (prepared.refs, prepared.text) == ((), "words")
+
+
+def test_the_check_of_frames_sees_what_their_content_could_do() -> None:
+    """The rewriting alone takes an end tag within a frame for the heading's own: so no frame has content."""
+    rewriting = Rewriting(base_url=None, own_origins=frozenset(), colour=False, trusted=False)
+    assert "<b>out</b>" in rewriting.run('<h2><iframe src="https://e.example/x"></h2><b>out</b></iframe></h2>')
+    framed = replace(CMS, embeds=("e.example",))
+    assert "<b>" not in final('<h2><iframe src="https://e.example/x"></h2><b>out</b></iframe></h2>', framed)

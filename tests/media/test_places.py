@@ -13,7 +13,8 @@ from velobuild.config.schema import Config, LimitsConfig, SiteConfig, SourceConf
 from velobuild.errors import GuardRefused, ProtocolError, SourceUnavailable
 from velobuild.graph.site import Site
 from velobuild.http.download import Downloaded, NotModified, Validators
-from velobuild.media.places import Places, in_folder
+from velobuild.media.places import Places
+from velobuild.media.uses import in_folder
 
 NOW = datetime(2100, 1, 1, tzinfo=UTC)
 A, B = "https://a.example", "https://b.example"

@@ -44,9 +44,12 @@ def until(true: Callable[[], Any], what: str, *, within_s: float = DEADLINE_S) -
 class Listening:
     """A running `velobuild listen`. Its log goes to a file beside the site."""
 
-    def __init__(self, site: SiteTest, *arguments: str, handed: socket.socket | None = None) -> None:
+    def __init__(
+        self, site: SiteTest, *arguments: str, handed: socket.socket | None = None, secret: str = SECRET
+    ) -> None:
         self.site = site
-        site.variables["VELOBUILD_WEBHOOK_SECRET"] = SECRET
+        if secret:
+            site.variables["VELOBUILD_WEBHOOK_SECRET"] = secret
         self.log_file = site.folder / "listen.log"
         self._log = self.log_file.open("a")
         command = ["-m", "velobuild", "listen", "--json", *arguments]
@@ -69,6 +72,7 @@ class Listening:
             **options,
         )
         self.hooks: list[str] = []
+        self.address = ""
 
     def ready(self) -> Listening:
         assert self.process.stdout is not None
@@ -76,20 +80,17 @@ class Listening:
         for line in self.process.stdout:
             text += line
             try:
-                self.hooks = json.loads(text)["hooks"]
+                said = json.loads(text)
+                self.hooks, self.address = said["hooks"], said["addresses"][0]
                 break
             except ValueError:
                 continue
-        assert self.hooks, self.log()
+        assert self.address, self.log()
         return self
 
     @property
     def hook(self) -> str:
         return self.hooks[0]
-
-    @property
-    def address(self) -> str:
-        return self.hook.partition("/hooks/")[0]
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return httpx.get(self.address + path, trust_env=False, timeout=10, **options)
@@ -149,9 +150,11 @@ def deliver(
 
 
 @contextmanager
-def listening(site: SiteTest, *arguments: str, handed: socket.socket | None = None) -> Iterator[Listening]:
-    """The service until the end of the block."""
-    service = Listening(site, *arguments, handed=handed)
+def listening(
+    site: SiteTest, *arguments: str, handed: socket.socket | None = None, secret: str = SECRET
+) -> Iterator[Listening]:
+    """The service until the end of the block. Without a `secret` there is no door for webhooks."""
+    service = Listening(site, *arguments, handed=handed, secret=secret)
     try:
         yield service.ready()
     finally:

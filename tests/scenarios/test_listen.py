@@ -132,6 +132,17 @@ def test_l5_sigterm_ends_within_five_seconds_and_the_build_child_with_it(site: S
     assert site.does("status").ran.report["running"] is False
 
 
+def test_l5_a_command_that_takes_long_does_not_hold_up_the_end(sites: Sites) -> None:
+    """L5. The command itself goes on: what it was told of is live."""
+    site = sites("one").posts(1).configured(listen={"after": [["sh", "-c", "echo > begun; sleep 20"]]})
+    with listening(site) as service:
+        until((site.root / "begun").exists, "the command runs")
+        began = time.monotonic()
+        assert service.ends() == 0
+        assert time.monotonic() - began < 8, "five seconds, and the interpreter's own end on a busy machine"
+
+
+@pytest.mark.slow
 def test_l6_the_build_child_dies_with_a_killed_service(site: SiteTest, live: Listening) -> None:
     """L6."""
     child = build_child(live)
@@ -140,6 +151,7 @@ def test_l6_the_build_child_dies_with_a_killed_service(site: SiteTest, live: Lis
     site.does("build").expects_exit(0)
 
 
+@pytest.mark.slow
 def test_l3_an_acknowledged_event_of_a_killed_service_is_built_by_the_next(sites: Sites) -> None:
     """L3, INV2: taken or not, it is there at the next start."""
     site = sites("one").posts(2).builds()
@@ -166,6 +178,7 @@ def test_k12_what_changed_while_the_service_was_down_is_live_after_its_start(sit
     site.expects_no_pages("post-1")
 
 
+@pytest.mark.slow
 def test_l8_sighup_reads_the_secrets_anew_and_a_bad_configuration_keeps_the_old(sites: Sites) -> None:
     """L8, 6.6."""
     site = sites("one").posts(1).builds()
@@ -233,6 +246,7 @@ def test_control_a_restart_without_a_held_socket_refuses_deliveries(sites: Sites
 # --- several sites
 
 
+@pytest.mark.slow
 def test_n4_several_sites_are_served_by_one_service_and_do_not_mix(sites: Sites) -> None:
     """N4: one limiter for what shares a key."""
     one, two = sites("one").posts(2), sites("two").posts(0)
@@ -307,6 +321,7 @@ def test_a_failing_cms_makes_the_state_degraded_and_the_live_site_stays(sites: S
     assert site.contents() == before
 
 
+@pytest.mark.slow
 def test_i9_a_secret_that_cannot_be_used_is_refused_at_the_start(sites: Sites) -> None:
     """I9."""
     site = sites("one").posts(1)

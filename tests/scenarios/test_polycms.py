@@ -142,3 +142,17 @@ def test_a_site_without_a_token_is_built_and_says_so(sites: Sites, cms: PolyStan
     site.builds().expects_pages("one")
     site.does("doctor").expects_exit(0)
     assert "there is none: posts, tags and categories come without" in site.ran.out
+
+
+def test_pages_of_the_cms_stand_beside_the_site_s_own(sites: Sites, cms: PolyStandIn) -> None:
+    site = polycms_site(sites, cms, source={"types": ["post", "page"]})
+    site.file("pages/about.md", "# About us\n\nOurs.")
+    address = upload(cms, site, "pot.png", alt_text="A pot")
+    cms.put_post(slug="one")
+    cms.put_post(type="page", slug="imprint", title="Imprint", content_html=f'<p>Law</p><img src="{address}" alt="">')
+    site.builds().expects_pages("one", "about", "imprint")
+    words, pictures, _ = seen(site, "imprint/index.html")
+    assert "Law" in words
+    assert [source for source, _, _ in pictures if source and source.startswith("/media/")]
+    cms.put_post(type="page", slug="about", title="Theirs")
+    site.does("build").expects_exit(1, "VB3003", "two pages want the address /about/")

@@ -215,6 +215,24 @@ def test_a_post_that_alone_cannot_be_rendered_is_named_and_its_old_page_stays(th
             assert "unknown field `post.nonsense`" in stream.readline().decode()
 
 
+def test_a_folder_of_posts_is_watched_and_nothing_is_asked(themed: SiteTest, devcms: Running) -> None:
+    (themed.root / "velobuild.toml").write_text(
+        '[site]\ntitle = "Local"\n\n[source]\ntype = "folder"\npath = "notes"\n'
+    )
+    themed.file("notes/2026-05-03-tea.md", "# Tea\n\nHot.\n").counting()
+    themed.file("notes/2026-05-04-soup.md", "---\ndraft: true\n---\n# Soup\n\nNot yet.\n")
+    with watching(themed) as watched:
+        assert "none: all posts are on this machine" in watched.said
+        assert "Hot." in text_of(f"{watched.url}/tea/")
+        assert status_of(f"{watched.url}/soup/") == 404
+        themed.file("notes/2026-05-03-tea.md", "# Tea\n\nCold.\n")
+        watched.says("notes/2026-05-03-tea.md →")
+        assert "Cold." in text_of(f"{watched.url}/tea/")
+    with watching(themed, "--drafts") as watched:
+        assert "Draft: not published" in text_of(f"{watched.url}/soup/")
+    assert devcms.requests("/api/") == []
+
+
 @pytest.mark.slow
 def test_a_preview_without_any_site_waits_for_the_cms(themed: SiteTest) -> None:
     themed.configured(source={"url": "http://127.0.0.1:9"})

@@ -1,6 +1,6 @@
 """The door for webhooks under test: asked within the process, or run as a process of its own.
 
-python tests/serve/door.py FOLDER [KEY=VALUE ...]     LIMITS of the guard, and MODE (good, plain, newest, early)
+python -m tests.serve.door FOLDER [KEY=VALUE ...]     KEY: a limit of the guard, `dialects`, `unix` or `mode`
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from velobuild.config.schema import Secret
 from velobuild.model.ports import Clock, utc_now
@@ -52,12 +53,12 @@ class Answer:
 async def ask(
     app: Any,
     pairs: Iterable[tuple[bytes, bytes]],
-    chunks: Sequence[bytes],
+    chunks: list[bytes],
     path: str = f"/hooks/{SITE}",
     method: str = "POST",
 ) -> Answer:
-    """One request as the server would hand it to the application; header names as the server gives them."""
-    waiting = list(chunks) or [b""]
+    """One request as the server would hand it to the application, which takes the pieces of its body from `chunks`."""
+    waiting = chunks
     answer = Answer()
 
     async def receive() -> dict[str, Any]:
@@ -230,6 +231,17 @@ class Newest(Guard):
         return None
 
 
+def lenient(protocol: type[Any]) -> type[Any]:
+    """The protocol with a parser that lets two lengths pass, as older ones did."""
+
+    class Lenient(protocol):  # type: ignore[misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.parser.set_dangerous_leniencies(lenient_chunked_length=True, lenient_transfer_encoding=True)
+
+    return Lenient
+
+
 class Early(GroupCommit):
     """Acknowledges what is not on the disk yet: what the control needs."""
 
@@ -247,6 +259,7 @@ class Early(GroupCommit):
 
 def main(folder: Path, options: dict[str, str]) -> None:
     mode = options.pop("mode", "good")
+    unix = options.pop("unix", "")
     dialects = options.pop("dialects", "velocms").split(",")
     kinds: dict[str, Callable[[str], Any]] = dict.fromkeys(("header_bytes", "headers", "connections", "per_peer"), int)
     limits = Limits(**{name: kinds.get(name, float)(value) for name, value in options.items()})
@@ -256,12 +269,18 @@ def main(folder: Path, options: dict[str, str]) -> None:
     if mode == "early":
         app._commit = Early(queue, lambda site: None, utc_now)
     config = configured(app, (Newest if mode == "newest" else Guard)(limits))
-    if mode == "plain":
+    if mode.startswith("plain"):
         config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_keep_alive=5)
+    if mode.endswith("lenient"):
+        config.http = lenient(HttpToolsProtocol if mode.startswith("plain") else config.http)
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    listeners = [listener]
+    if unix:
+        listeners.append(socket.socket(socket.AF_UNIX))
+        listeners[1].bind(unix)
     (folder / "port.new").write_text(str(listener.getsockname()[1]))
     os.replace(folder / "port.new", folder / "port")
-    uvicorn.Server(config).run(sockets=[listener])
+    uvicorn.Server(config).run(sockets=listeners)
 
 
 if __name__ == "__main__":

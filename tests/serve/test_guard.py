@@ -153,6 +153,22 @@ def test_one_peer_that_takes_more_than_its_share_evicts_itself_and_nobody_else(t
             peer.close()
 
 
+def test_peers_of_a_unix_socket_are_not_taken_for_one(tmp_path: Path) -> None:
+    """They have no address; what stands before such a socket is a proxy."""
+    with running(tmp_path, per_peer=5, connections=1000, unix=str(tmp_path / "hooks.sock")) as server:
+        peers = []
+        for _ in range(20):
+            peer = socket.socket(socket.AF_UNIX)
+            peer.settimeout(20)
+            peer.connect(str(tmp_path / "hooks.sock"))
+            peers.append(peer)
+        assert exchange(peers[-1], request(1)).startswith(b"HTTP/1.1 202 ")
+        assert exchange(peers[0], request(2)).startswith(b"HTTP/1.1 202 ")
+        for peer in peers:
+            peer.close()
+        assert server.post(3) == 202
+
+
 def test_behind_a_proxy_there_is_no_share_of_one_peer(tmp_path: Path) -> None:
     with running(tmp_path, per_peer=10, connections=1000) as server:
         peers = [server.connect() for _ in range(30)]
@@ -193,6 +209,15 @@ def test_a_header_that_never_ends_is_431(usual: Running) -> None:
         b"GET / HTTP/1.1\r\n" + b"X" * 9_000,
     ):
         assert usual.ask(endless).startswith(b"HTTP/1.1 431 ")
+
+
+def test_control_uvicorn_alone_reads_headers_without_end(tmp_path: Path) -> None:
+    """The control of J3."""
+    many = b"".join(b"X-%d: y\r\n" % number for number in range(1000))
+    with running(tmp_path, mode="plain") as server:
+        assert server.ask(b"POST /hooks/blog HTTP/1.1\r\n" + many + b"\r\n").startswith(b"HTTP/1.1 401 ")
+        with pytest.raises(TimeoutError):
+            server.ask(b"GET / HTTP/1.1\r\nX: " + b"x" * 9_000, timeout_s=0.5)
 
 
 def test_headers_that_are_too_large_or_too_many_are_431(usual: Running) -> None:
@@ -286,6 +311,32 @@ def test_what_is_no_clear_http_is_400_and_the_end(usual: Running, raw: bytes) ->
         answer = exchange(peer, raw)
         assert answer == b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
         assert peer.recv(1) == b""
+
+
+TWO_LENGTHS = HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+
+
+def test_two_lengths_are_refused_even_where_the_parser_lets_them_pass(tmp_path: Path) -> None:
+    """J4: two fences, since parsers have been lenient here before."""
+    with running(tmp_path, mode="lenient") as server:
+        assert server.ask(TWO_LENGTHS).startswith(b"HTTP/1.1 400 ")
+        assert server.post() == 202
+
+
+def test_control_a_lenient_parser_alone_takes_two_lengths(tmp_path: Path) -> None:
+    with running(tmp_path, mode="plain-lenient") as server:
+        assert server.ask(TWO_LENGTHS).startswith(b"HTTP/1.1 401 ")
+
+
+def test_control_uvicorn_alone_says_who_it_is_and_what_was_wrong(tmp_path: Path) -> None:
+    """The control of J8's empty reply."""
+    with running(tmp_path, mode="plain") as server, server.connect() as peer:
+        peer.sendall(b"\x16\x03\x01\r\n\r\n")
+        answer = b""
+        while piece := peer.recv(1000):
+            answer += piece
+    assert b"server: uvicorn" in answer
+    assert answer.endswith(b"Invalid HTTP request received.")
 
 
 def test_what_no_parser_reads_shows_in_no_log(tmp_path: Path) -> None:

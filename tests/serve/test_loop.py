@@ -11,6 +11,7 @@ import pytest
 from tests.serve.loop_stage import BEGAN, SITE, Stage, done, failing, named_done
 from velobuild.errors import ConfigError, GuardRefused, SiteLocked
 from velobuild.serve.child import Crashed, Failed
+from velobuild.serve.loop_after import run_hook
 from velobuild.serve.loop_pace import LONGEST_BACKOFF_S, Pace, backoff_s
 from velobuild.serve.loop_work import floor, work_of
 
@@ -363,6 +364,24 @@ def test_hooks_run_after_something_was_published_and_never_see_a_secret(tmp_path
     stage.passes(10)
     assert not (tmp_path / "hook.txt").exists(), "nothing was published"
     stage.queue.close()
+
+
+def test_somebody_is_told_once_when_builds_have_begun_to_fail(tmp_path: Path) -> None:
+    told = ("sh", "-c", 'echo "$VELOBUILD_ERROR" >> told.txt')
+    stage = Stage(tmp_path, degraded=(told,))
+    stage.builder.answer = lambda request: failing()
+    stage.settles()
+    assert not (tmp_path / "told.txt").exists(), "a single failure happens to everybody"
+    stage.passes(100)
+    assert stage.loop.status.failures > 3
+    assert (tmp_path / "told.txt").read_text() == "the CMS is away\n"
+    stage.queue.close()
+
+
+def test_a_command_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None:
+    ran = run_hook(("sh", "-c", "echo begun; sleep 60"), folder=tmp_path, environment={"PATH": "/bin"}, within_s=0.5)
+    assert ran.code is None
+    assert ran.said == "it took longer than 0.5 s and was ended. begun"
 
 
 def test_pace_has_only_so_many_moments_of_quiet_in_store() -> None:

@@ -244,7 +244,8 @@ def test_an_unknown_dialect_is_refused_before_anything_starts() -> None:
 # --- size
 
 
-async def sized(open_: Door, dialect: str, announced: int | None, chunks: Sequence[bytes]) -> int:
+async def sized(open_: Door, dialect: str, announced: int | None, chunks: list[bytes]) -> int:
+    """The status; what is left of `chunks` was never asked for."""
     name = {"velocms": b"x-velocms-signature", "polycms": b"x-polycms-signature"}[dialect]
     pairs = [(name, b"0" * 64), (b"x-velocms-timestamp", b"1714140000")]
     pairs.append((b"transfer-encoding", b"chunked") if announced is None else (b"content-length", b"%d" % announced))
@@ -268,7 +269,10 @@ def test_a_body_that_is_announced_as_too_large_is_not_read(
 
     async def go() -> int:
         async with door(tmp_path, hook("velocms", "polycms")) as open_:
-            return await sized(open_, dialect, size, [b""])
+            unread = [b"never wanted"]
+            status = await sized(open_, dialect, size, unread)
+            assert unread == ([] if expected == 401 else [b"never wanted"])
+            return status
 
     assert asyncio.run(go()) == expected
 
@@ -395,6 +399,9 @@ def test_a_full_disk_is_503_and_what_was_missed_is_looked_for_when_there_is_room
                 ("post.updated", "p3"),
                 ("reconcile", None),
             ]
+            # One reconciliation pays for all of it.
+            assert await open_.deliver(post_id="p4") == 202
+            assert [event.post_id for event in queue.take(SITE)] == ["p4"]
 
     asyncio.run(go())
     assert "deliveries cannot be kept: the disk is full" in caplog.text

@@ -12,7 +12,7 @@ from velobuild.errors import ContentProblem, Diagnostic, SourceUnavailable
 from velobuild.model.entries import Collection
 from velobuild.model.outputs import BuildReport, SyncReport
 from velobuild.serve.display import Display, Reason
-from velobuild.serve.watch_loop import Inbox
+from velobuild.serve.watch_inbox import Inbox
 from velobuild.sources.pocketbase_realtime import Hint, HintKind
 
 REPORT = BuildReport(1, 70, created=1, rewritten=11, unchanged=90, removed=0, release=3, sync=None)

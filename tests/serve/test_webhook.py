@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.serve import vectors
@@ -225,12 +227,45 @@ def test_a_captured_delivery_is_worth_one_event_while_it_is_fresh_and_none_later
     async def go() -> tuple[set[int], int, int]:
         times = [NOW]
         async with door(tmp_path, clock=lambda: times[0]) as open_:
-            fresh = {await open_.deliver() for _ in range(1000)}
+            fresh = set(await asyncio.gather(*(open_.deliver() for _ in range(1000))))
             pending = open_.queue.pending("blog")
             times[0] = NOW + timedelta(seconds=301)
             return fresh, pending, await open_.deliver(sent_at=NOW)
 
     assert asyncio.run(go()) == ({202}, 1, 401)
+
+
+ANY_HEADERS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            sorted({dialect.header for dialect in DIALECTS.values()} | {b"x-velocms-timestamp", b"webhook-id"})
+        ),
+        st.one_of(
+            st.binary(max_size=80),
+            st.from_regex(rb"(v1=|sha256=|v1,|Bearer )?[0-9a-f]{64}", fullmatch=True),
+            st.sampled_from([b"1714140000", b"msg_1", vectors.STANDARD.headers[2][1]]),
+        ),
+    ),
+    max_size=6,
+)
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(pairs=ANY_HEADERS, body=st.binary(max_size=200), variant=st.sampled_from(["auto", "v1", "raw"]))
+def test_no_headers_and_no_body_are_authentic_by_chance_or_an_error(
+    pairs: list[tuple[bytes, bytes]], body: bytes, variant: webhook.Variant
+) -> None:
+    """I4: whatever stands there, it is refused without an exception."""
+    headers: dict[bytes, list[bytes]] = {}
+    for name, value in pairs:
+        headers.setdefault(name, []).append(value)
+    for dialect in DIALECTS.values():
+        claim = dialect.claim(headers, variant)
+        if isinstance(claim, webhook.Claim):
+            made_keys = (
+                {0: SECRET.encode()} if dialect.name != "standard" else {0: webhook.standard_key(STANDARD_SECRET)}
+            )
+            assert proven(claim, made_keys, body) is None
 
 
 def test_vectors_are_judged_the_same_over_the_wire(tmp_path: Path) -> None:

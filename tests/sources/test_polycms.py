@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.sources.conftest import Shelf
-from tests.standins.polycms import BEGAN, Call, PolyStandIn
+from tests.standins.polycms import BEGAN, Call, OldPolyStandIn, PolyStandIn
 from velobuild.config.schema import Config, LimitsConfig, Loaded, Secret, SourceConfig
 from velobuild.errors import Diagnostic
 from velobuild.model.entries import BodyFormat, Collection, Post
@@ -19,7 +19,7 @@ from velobuild.sources import open_source
 from velobuild.sources.doctor import Finding
 from velobuild.sources.polycms_api import num, numbers_of
 
-MEDIA, SETTINGS = Collection.MEDIA, Collection.SETTINGS
+PAGES, SETTINGS = Collection.PAGES, Collection.SETTINGS
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 
 
@@ -294,8 +294,6 @@ def test_a_stop_in_the_middle_loses_nothing_that_came(cms: PolyStandIn, site: Si
 def many(cms: PolyStandIn, site: Site) -> Site:
     for number in range(320):
         cms.put_post(title=f"Post {number:03d}", tags=["Pasta"])
-    site.sync()
-    # The reading after the first knows that there are many, and remembers what a short one needs.
     return site.sync()
 
 
@@ -340,3 +338,97 @@ def test_an_edit_in_the_second_of_the_last_one_is_seen(cms: PolyStandIn, many: S
     other |= {"title": "Edited", "updated_at": newest["updated_at"]}
     many.sync()
     assert (many.calls.count("posts"), many.posts()["7"].title) == (2, "Edited")
+
+
+# Records that are not as they should be.
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"published_at": "soon"},
+        {"title": "x" * 1001},
+        {"content_html": "x" * 2_000_001},
+        {"content_html": 7},
+        {"slug": None},
+        {"status": None},
+    ],
+    ids=["date", "title", "size", "body", "slug", "status"],
+)
+def test_one_record_that_cannot_be_used_is_named_and_costs_no_other(
+    cms: PolyStandIn, site: Site, fields: dict[str, Any]
+) -> None:
+    cms.ignores_status = True
+    good = cms.put_post()
+    bad = cms.put_post(title="The bad one")
+    site.sync()
+    cms.put_post(id=bad, **fields)
+    site.sync()
+    assert set(site.posts()) == {good, bad}, "the good copy from before stays"
+    assert site.posts()[bad].title == "The bad one"
+    assert site.codes() == ["VB2206"]
+
+
+def test_a_name_that_stands_twice_is_believed_in_neither_form(cms: PolyStandIn, site: Site) -> None:
+    good = cms.put_post()
+    cms.put_post(title="Twice")
+    cms.rewritten = lambda raw: raw.replace(b'"title": "Twice"', b'"title": "Twice", "status": "draft"')
+    assert set(site.sync().posts()) == {good}
+    assert site.codes() == ["VB2206"]
+
+
+@pytest.mark.parametrize(
+    ("written", "hour", "codes"),
+    [
+        ("2026-05-03T10:00:00.000000Z", 10, []),
+        ("2026-05-03T12:00:00+02:00", 10, []),
+        ("2026-05-03 10:00:00", 10, ["VB3002"]),
+    ],
+)
+def test_dates_are_read_in_their_zone(cms: PolyStandIn, site: Site, written: str, hour: int, codes: list[str]) -> None:
+    cms.put_post(published_at=written)
+    assert site.sync().post().published_at == datetime(2026, 5, 3, hour, tzinfo=UTC)
+    assert site.codes() == codes
+
+
+def test_lone_surrogates_and_control_characters_harm_nothing(cms: PolyStandIn, site: Site) -> None:
+    cms.put_post(title="A\ud800\x00B", content_html="<p>\ud800</p>", tags=["\udfff"], meta_fields={"\ud800": "\x1b"})
+    assert site.sync().post().title == "A\ufffdB"
+    assert site.sync().read == 0
+
+
+# Pages.
+
+
+def test_pages_are_taken_where_they_are_wanted(cms: PolyStandIn, site: Site) -> None:
+    post = cms.put_post()
+    imprint = cms.put_post(
+        type="page", slug="imprint", title="Imprint", content_html='<p><img src="/storage/a.png"></p>'
+    )
+    cms.put_post(type="page", slug="later", published_at="2999-01-01T00:00:00.000000Z")
+    cms.put_post(type="page", slug="draft", status="draft")
+    assert (set(site.sync().posts()), site.shelf.of(PAGES)) == ({post}, {})
+    site.sync(types=("post", "page"))
+    (page,) = site.shelf.of(PAGES).values()
+    assert (page.id, page.path, page.title) == (imprint, "imprint", "Imprint")
+    assert page.body == f'<p><img src="{cms.url}/storage/a.png"></p>'
+    assert set(site.posts()) == {post}
+    cms.put_post(id=imprint, title="Legal notice")
+    site.sync(types=("post", "page"))
+    assert [page.title for page in site.shelf.of(PAGES).values()] == ["Legal notice"]
+    cms.delete_post(imprint)
+    assert site.sync(types=("post", "page")).shelf.of(PAGES) == {}
+
+
+def test_the_older_generation_keeps_its_pages_apart() -> None:
+    with OldPolyStandIn() as old:
+        site = Site(old)
+        post, page = old.put_post(), old.put_page(slug="imprint")
+        site.sync(types=("post", "page"))
+        assert (set(site.posts()), set(site.shelf.of(PAGES))) == ({post}, {page})
+
+
+def test_a_page_without_an_address_is_named(cms: PolyStandIn, site: Site) -> None:
+    cms.put_post(type="page", slug="../..")
+    assert site.sync(types=("post", "page")).shelf.of(PAGES) == {}
+    assert site.codes() == ["VB2206"]

@@ -26,6 +26,7 @@ DAY = datetime(2026, 5, 3, tzinfo=UTC)
 TOML = """
 [[source]]
 url = "{url}"
+rate_limit = "1000/s"
 
 [[source]]
 name = "notes"

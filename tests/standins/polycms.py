@@ -23,7 +23,6 @@ Json = dict[str, Any]
 TOKEN = "7|q3RmPz5vN8sLkT1wXyB2"
 KEY = "pcms_4fA9kL2mN7"
 BEGAN = datetime(2026, 5, 1, 9, 12, 44, tzinfo=UTC)
-Kind = Literal["controller", "laravel", "success", "html", "login", "other", "limit", "cut"]
 
 
 @dataclass(frozen=True)
@@ -101,6 +100,8 @@ class PolyStandIn:
         self.counts_views = True
         self.per_page_max = 100
         self.before: Callable[[Call], None] = lambda call: None
+        self.rewritten: Callable[[bytes], bytes] = lambda raw: raw
+        """The last word on the bytes of a JSON answer."""
         self.routed: Callable[[Call], Reply | None] = lambda call: None
         """What answers in place of PolyCMS, where it is not None."""
         self._failures: list[tuple[str, Reply]] = []
@@ -410,6 +411,13 @@ class OldPolyStandIn(PolyStandIn):
     def __init__(self) -> None:
         super().__init__()
         self.envelope: Literal["data", "items", "posts", "bare", "numbered"] = "data"
+        self.pages: dict[int, Json] = {}
+
+    def put_page(self, **fields: Any) -> str:
+        """Pages are apart here, in a table of their own."""
+        id = self._next()
+        self.pages[id] = self._new_post(id) | fields
+        return str(id)
 
     def _knows(self, call: Call) -> bool:
         return call.headers.get("x-polycms-api-key") in self.tokens
@@ -418,6 +426,9 @@ class OldPolyStandIn(PolyStandIn):
         if not self._knows(call):
             return FAILURES["laravel 401"]
         match parts:
+            case ["pages"]:
+                rows = [self._old(post) for post in self.pages.values() if self._wanted(post, call.query)]
+                return self._list(rows, call, "pages")
             case ["posts"]:
                 rows = [self._old(post) for post in self.posts.values() if self._wanted(post, call.query)]
                 return self._list(rows, call, "posts")
@@ -539,7 +550,7 @@ def _handler(cms: PolyStandIn) -> type[BaseHTTPRequestHandler]:
             elif isinstance(reply.body, str):
                 raw, kind = reply.body.encode(), "text/html; charset=UTF-8"
             else:
-                raw = json.dumps(reply.body, ensure_ascii=True).replace("/", "\\/").encode()
+                raw = cms.rewritten(json.dumps(reply.body, ensure_ascii=True).replace("/", "\\/").encode())
             self.send_response(reply.status)
             for name, value in {"Content-Type": kind, **reply.headers}.items():
                 self.send_header(name, value)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from velobuild.cli.context import Context
-from velobuild.cli.init_kinds import KINDS, Answers, dotenv, dotenv_example, toml
+from velobuild.cli.init_kinds import KINDS, Answers, assignment, dotenv, dotenv_example, toml
 from velobuild.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
@@ -289,7 +289,7 @@ def _keep_secret(file: Path, answers: Answers, token: str) -> bool:
     gap = "" if not text or text.endswith("\n") else "\n"
     with file.open("a", encoding="utf-8") as out:
         # The last line of a name counts, so that what stood there before stays readable.
-        out.write(f"{gap}{variable}={token}\n")
+        out.write(f"{gap}{assignment(variable, token)}")
     return True
 
 

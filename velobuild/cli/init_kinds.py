@@ -153,7 +153,14 @@ def dotenv(answers: Answers, token: str) -> str:
         return (
             "# Secrets go here, such as a token for a webhook. This file is for this machine alone: never commit it.\n"
         )
-    return f"# The key of the CMS: {kind.key_page}\n{kind.variable}={token}\n"
+    return f"# The key of the CMS: {kind.key_page}\n{assignment(kind.variable, token)}"
+
+
+def assignment(variable: str, token: str) -> str:
+    """A line of .env, in quotes where a shell that reads it would need them (`7|abc`)."""
+    plain = all(char.isalnum() or char in "-_." for char in token)
+    quote = "" if plain else '"' if "'" in token else "'"
+    return f"{variable}={quote}{token}{quote}\n"
 
 
 def dotenv_example(answers: Answers) -> str:

@@ -36,11 +36,15 @@ SITE = "site"
 )
 @click.pass_obj
 def listen(context: Context, sites: tuple[str, ...], address: str | None, log_format: str) -> None:
-    """Take webhooks in, and publish what they announce. SIGTERM drains and ends it; SIGHUP reads secrets anew."""
+    """Take webhooks in, or hear PocketBase, and publish what is announced.
+
+    SIGTERM drains and ends it; SIGHUP reads configuration and secrets anew.
+    """
     import logging
 
     from velobuild.model.ports import utc_now
     from velobuild.serve.activation import listening, url_of, without
+    from velobuild.serve.hearing import is_told
     from velobuild.serve.logs import log_to
     from velobuild.serve.queue import FILE_NAME
     from velobuild.serve.service import Service
@@ -60,10 +64,13 @@ def listen(context: Context, sites: tuple[str, ...], address: str | None, log_fo
     )
     level = logging.DEBUG if context.flags.verbose else logging.WARNING if context.flags.quiet else logging.INFO
     log_to(context.console.err, "json" if log_format == "json" else "text", lambda: service.secrets, level=level)
-    urls = [f"{url_of(listener)}/hooks/{name}" for listener in listeners for name in served]
+    addresses = [url_of(listener) for listener in listeners]
+    urls = [f"{url}/hooks/{name}" for url in addresses for name, one in served.items() if one.hook is not None]
+    told = [source.url for one in served.values() if is_told(one.loaded) for source in one.loaded.config.sources]
+    lines = [f"Listening on {url}" for url in urls or addresses] + [f"Listening to {url}" for url in told if url]
 
     def ready() -> None:
-        context.result("\n".join(f"Listening on {url}" for url in urls), {"hooks": urls})
+        context.result("\n".join(lines), {"hooks": urls, "addresses": addresses})
 
     context.show_warnings()
     service.run(listeners, ready=ready)
@@ -92,6 +99,7 @@ def _served(context: Context, folder: Path, *, config: Path | None = None) -> Se
     from velobuild.config.load import load
     from velobuild.config.webhook_secrets import read_status_token, read_webhook_secrets
     from velobuild.serve.dialects import of_source
+    from velobuild.serve.hearing import is_told
     from velobuild.serve.receiver import SiteHook
     from velobuild.serve.service import Served
 
@@ -108,9 +116,10 @@ def _served(context: Context, folder: Path, *, config: Path | None = None) -> Se
     warnings: list[Diagnostic] = [*loaded.warnings]
     listen = loaded.config.listen
     secrets = read_webhook_secrets(loaded, environment=variables, warn=warnings)
-    hook = SiteHook(
-        listen.dialects or of_source(loaded.config.source.type), secrets, listen.webhook_variant, listen.tenant_id
-    )
+    hook = None
+    if secrets or not is_told(loaded):
+        dialects = listen.dialects or of_source(loaded.config.source.type)
+        hook = SiteHook(dialects, secrets, listen.webhook_variant, listen.tenant_id)
     token = read_status_token(loaded, environment=variables, warn=warnings)
     for warning in dict.fromkeys(warnings):
         context.warn(warning)

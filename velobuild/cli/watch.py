@@ -51,7 +51,8 @@ def watch(
     from velobuild.serve.preview import bound
     from velobuild.serve.preview_live import LivePreview, Serving
     from velobuild.serve.reload import Hub
-    from velobuild.serve.watch_loop import WatchLoop, WatchOptions, prefix_of
+    from velobuild.serve.watch_loop import WatchLoop, WatchOptions
+    from velobuild.serve.watch_places import prefix_of
 
     context.show_warnings()
     hub = Hub()
@@ -82,7 +83,7 @@ def watch(
             ("Site", f"{url}  (output in {output})"),
             ("Theme", ", then ".join(folder.name for folder in loop.folders[1:])),
             ("CMS", loop.how_the_cms_is_heard()),
-            *([("Drafts", "shown, and posts of the future; never published from here")] if drafts else []),
+            *([("Drafts", drafts_shown(loop.without_drafts()))] if drafts else []),
             ("End", "Ctrl-C"),
         ]
     )
@@ -92,3 +93,9 @@ def watch(
         if open_browser:
             webbrowser.open(url)
         loop.run()
+
+
+def drafts_shown(not_by: str) -> str:
+    """What can be seen with --drafts. `not_by`: the kinds of source that list none."""
+    missing = f"; {not_by} lists no drafts" if not_by else ""
+    return f"shown, and posts of the future; never published from here{missing}"

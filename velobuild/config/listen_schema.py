@@ -25,6 +25,8 @@ class ListenConfig:
     """How the senders sign; empty, as the CMS of [source] does."""
     webhook_variant: Literal["auto", "v1", "raw"] = "auto"
     """Which of VeloCMS's two ways to sign is taken: `auto` takes both."""
+    realtime: bool = True
+    """PocketBase: hear of its changes from itself; then no webhook and no secret is needed."""
     tenant_id: str | None = None
     """VeloCMS: deliveries that name another tenant are ignored."""
     status_token_env: str = "VELOBUILD_STATUS_TOKEN"  # noqa: S105 - the name of a variable
@@ -43,5 +45,7 @@ class ListenConfig:
     """The memory that a build may use, in millions of bytes; 0 = no limit."""
     after: tuple[tuple[str, ...], ...] = ()
     """Commands that are run after something was published, each as a list of its words; no shell reads them."""
+    degraded: tuple[tuple[str, ...], ...] = ()
+    """Commands that are run when builds have begun to fail, to tell somebody; as those of `after`."""
     after_s: Annotated[int, Gt(0)] = 60
-    """A command of `after` that takes longer, in seconds, is ended."""
+    """A command of `after` or `degraded` that takes longer, in seconds, is ended."""

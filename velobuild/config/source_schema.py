@@ -139,8 +139,8 @@ class SourceConfig:
     """PocketBase: the status of a published post; `true` for a field that is true or false."""
     api: Literal["auto", "v1", "legacy"] = "auto"
     """PolyCMS: which generation of its API answers; `auto` asks for it before every synchronisation."""
-    types: Annotated[tuple[Literal["post", "news"], ...], MinLen(1)] = ("post",)
-    """PolyCMS: which kinds of its posts are taken."""
+    types: Annotated[tuple[Literal["post", "news", "page"], ...], MinLen(1)] = ("post",)
+    """PolyCMS: which kinds of its posts are taken; those of the kind `page` become pages beside the posts."""
     workspace: str = ""
     """CometCMS: the workspace that is read, by its name in addresses."""
     locales: tuple[str, ...] = ()

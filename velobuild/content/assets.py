@@ -48,6 +48,14 @@ class AssetTable:
         query = "SELECT 1 FROM asset WHERE json_extract(value, '$.sha256') = ? LIMIT 1"
         return self._connection.execute(query, (sha256,)).fetchone() is not None
 
+    def files(self) -> list[tuple[str, str, str]]:
+        """(address, hash, extension) of every file."""
+        return list(
+            self._connection.execute(
+                "SELECT url, json_extract(value, '$.sha256'), json_extract(value, '$.extension') FROM asset"
+            )
+        )
+
     def published(self) -> list[tuple[str, str, int | None, int | None]]:
         """(address, hash, width, height) of every file, sorted: all that a page can show of them."""
         return [

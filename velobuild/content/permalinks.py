@@ -41,6 +41,7 @@ NUMBERS_TRIED = 20
 PUBLIC = "SELECT id, slug, title, sort_at FROM post WHERE status = 'published' AND sort_at <= ? ORDER BY sort_at, id"
 CURRENT = "SELECT post_id, path, slug, moved FROM permalink ORDER BY post_id"
 PUT = "INSERT INTO permalink (post_id, path, slug, key, moved) VALUES (?, ?, ?, ?, ?)"
+LEFT = "SELECT 1 FROM former_path WHERE post_id = ? OR path = ?"
 FELL_DUE = "SELECT id FROM post WHERE status = 'published' AND sort_at > ? AND sort_at <= ?"
 MOMENT = "settled_at"
 """The note of the moment for which addresses were settled last."""
@@ -288,7 +289,8 @@ def assign_some(
         if connection.execute("SELECT 1 FROM permalink WHERE moved LIMIT 1").fetchone() is not None:
             return False
         if new is None:
-            if connection.execute("SELECT 1 FROM former_path WHERE post_id = ?", (id,)).fetchone() is not None:
+            # Redirects that led to it go, and one that its page hid comes back.
+            if connection.execute(LEFT, (id, old[0])).fetchone() is not None:
                 return False
             gone.append(id)
             continue

@@ -22,7 +22,7 @@ CREATE TABLE body_use (post_id TEXT PRIMARY KEY, prepared BLOB NOT NULL) STRICT,
 -- `num` is a post's short name in the trace; it lasts as long as the post does. `cover` is a media record's id.
 CREATE TABLE post (
     num INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, slug TEXT NOT NULL, title TEXT NOT NULL, status TEXT NOT NULL,
-    sort_at TEXT NOT NULL, author_id TEXT, cover TEXT
+    sort_at TEXT NOT NULL, author_id TEXT, cover TEXT, updated_at TEXT NOT NULL
 ) STRICT;
 CREATE INDEX post_cover ON post (cover) WHERE cover IS NOT NULL;
 CREATE INDEX post_order ON post (sort_at, id) WHERE status = 'published';

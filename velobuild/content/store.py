@@ -25,9 +25,11 @@ UPDATE_VERSION = "UPDATE entry SET version = ? WHERE collection = ? AND id = ?"
 PUT_ENTRY = "INSERT OR REPLACE INTO entry (collection, id, version, fingerprint, value) VALUES (?, ?, ?, ?, ?)"
 # Not INSERT OR REPLACE, which would give the post another number.
 PUT_POST = (
-    "INSERT INTO post (id, slug, title, status, sort_at, author_id, cover) VALUES (?, ?, ?, ?, ?, ?, ?) "
+    "INSERT INTO post (id, slug, title, status, sort_at, author_id, cover, updated_at) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (id) DO UPDATE SET slug = excluded.slug, title = excluded.title, status = excluded.status, "
-    "sort_at = excluded.sort_at, author_id = excluded.author_id, cover = excluded.cover"
+    "sort_at = excluded.sort_at, author_id = excluded.author_id, cover = excluded.cover, "
+    "updated_at = excluded.updated_at"
 )
 PUT_BODY = "INSERT OR REPLACE INTO body (post_id, format, body, input) VALUES (?, ?, ?, ?)"
 # Of a post's own spellings of one tag the first counts.
@@ -208,8 +210,8 @@ class Store:
         at = sort_time(entry)
         self.connection.execute(PUT_ENTRY, (kind, entry.id, version, stamp, json.dumps(values, ensure_ascii=False)))
         self.connection.execute(PUT_BODY, (entry.id, entry.body_format, body, fingerprint([entry.body_format, body])))
-        place = (entry.id, entry.slug, entry.title, entry.status, at, entry.author_id, entry.cover_media_id)
-        self.connection.execute(PUT_POST, place)
+        place = (entry.slug, entry.title, entry.status, at, entry.author_id, entry.cover_media_id)
+        self.connection.execute(PUT_POST, (entry.id, *place, timestamp(entry.updated_at)))
         self.connection.execute("DELETE FROM tag WHERE post_id = ?", (entry.id,))
         self.connection.executemany(PUT_TAG, [(tag_key(tag), at, entry.id, tag) for tag in entry.tags])
 

@@ -97,6 +97,7 @@ def _count_all(connection: sqlite3.Connection, zone: tzinfo) -> None:
     for sort_at, author in connection.execute("SELECT sort_at, author_id FROM post JOIN permalink ON post_id = id"):
         counts[f"year={year_of(sort_at, zone)}"] += 1
         counts[f"month={sort_at[:7]}"] += 1
+        counts[f"day={sort_at[:10]}"] += 1
         counts["post"] += 1
         if author is not None:
             counts[f"author={author}"] += 1
@@ -173,8 +174,16 @@ class Tallies:
 
     def months(self) -> list[tuple[str, int]]:
         """(`2026-05` in UTC, posts), oldest first."""
-        rows = self._connection.execute("SELECT facet, posts FROM tally WHERE facet GLOB 'month=*' AND posts > 0")
-        return sorted((facet.removeprefix("month="), posts) for facet, posts in rows)
+        return self._spans("month=")
+
+    def days(self, month: str) -> list[tuple[str, int]]:
+        """(`2026-05-17` in UTC, posts) of a month, oldest first."""
+        return self._spans("day=", month)
+
+    def _spans(self, kind: str, of: str = "") -> list[tuple[str, int]]:
+        sql = "SELECT facet, posts FROM tally WHERE facet >= ?1 AND facet < ?1 || 'A' AND posts > 0 ORDER BY facet"
+        rows = self._connection.execute(sql, (kind + of,))
+        return [(facet.removeprefix(kind), posts) for facet, posts in rows]
 
     def terms(self) -> list[Term]:
         """Every term of the site, by key."""

@@ -84,7 +84,7 @@ def prepare_body(connection: Connection, site: Site, post_id: str) -> PreparedBo
     format, body, input, title = connection.execute(BODY, (post_id,)).fetchone()
     where = f"post “{title}” (id {post_id})"
     started = time.perf_counter_ns()
-    prepared = _prepared(body, format, site, where)
+    prepared = prepared_body(body, format, site, where)
     took = (time.perf_counter_ns() - started) // 1000
     return PreparedBody(
         post_id,
@@ -122,7 +122,8 @@ def warnings_of(connection: Connection, keys: Mapping[str, bytes]) -> list[Diagn
     ]
 
 
-def _prepared(body: str, format: str, site: Site, where: str) -> Prepared:
+def prepared_body(body: str, format: str, site: Site, where: str) -> Prepared:
+    """Prepare a post's body. Raises ContentProblem, which names `where`, whatever the parsers make of it."""
     try:
         return prepare(body, BodyFormat(format), site.post_markup)
     except ContentProblem as error:

@@ -142,7 +142,7 @@ class Differences:
         if self.changed.settings:
             self.changed.suspects["setting:"] = "the site's settings were changed in the CMS"
         if any(self.changed.lengths.values()):
-            self.changed.suspects.update(years=COUNTED, months=COUNTED)
+            self.changed.suspects["years"] = COUNTED
         return self.changed
 
     # Posts.
@@ -175,8 +175,10 @@ class Differences:
             if old is None or new is None or old.sort_at != new.sort_at:
                 self._neighbours(num, old, new, f"has another post beside it, because {where}")
         if fields & (Field.URL | Field.UPDATED) or old != new:
-            months = {image.sort_at[:7] for image in (old, new) if image is not None}
-            self.changed.suspects.update({f"places:{month}": where for month in ("", *months)})
+            times = [image.sort_at for image in (old, new) if image is not None]
+            # The last stands for all further parts of a day.
+            spans = [span for at in times for span in (at[:7], at[:10], f"{at[:10]}:")]
+            self.changed.suspects.update({f"places:{span}": where for span in ("all", *spans)})
         return self._moves(id, before, after)
 
     def _moves(self, id: str, before: PostBefore | None, after: PostBefore | None) -> set[str]:

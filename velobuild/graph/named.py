@@ -1,6 +1,6 @@
 """Keys that are no queries: what each of them is now, as a fingerprint.
 
-`setting:title`, `terms`, `term:KEY`, `named:TEXT`, `years`, `months`, `places:MONTH`, `pages`, `page:ID`, `media:URL`
+`setting:title`, `terms`, `term:KEY`, `named:TEXT`, `years`, `places:SPAN`, `pages`, `page:ID`, `media:URL`
 are asked of the Reader; `template:NAME` and `asset:NAME` are the theme's, and whoever knows the theme gives them.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import astuple
 from typing import Any
 
 from velobuild.errors import ContentProblem
-from velobuild.graph.reader import Reader
+from velobuild.graph.reader import SPAN_POSTS_MAX, Reader
 from velobuild.graph.views import MediaView
 from velobuild.model.keys import Fingerprint, fingerprint
 
@@ -48,10 +48,12 @@ class Named:
                 return reader.tag_named(name)
             case "years":
                 return [(year.year, year.url) for year in reader.years]
-            case "months":
-                return reader.months()
             case "places":
-                return reader.places(name)
+                span, _, start = name.partition(":")
+                whole = span == "all"
+                return reader.places(
+                    "" if whole else span, start=int(start or 0), limit=-1 if whole else SPAN_POSTS_MAX
+                )
             case "pages":
                 return [(page.title, page.url) for page in reader.local_pages]
             case "page":

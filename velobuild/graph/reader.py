@@ -27,20 +27,22 @@ from velobuild.content.tallies import Tallies
 from velobuild.content.terms import Term, terms_of
 from velobuild.errors import ContentProblem, Diagnostic
 from velobuild.graph.answers import Answers, Where, count_key, posts_key, related_key, total_key
-from velobuild.graph.bodies import page_key, prepare_page, recipe_of
+from velobuild.graph.bodies import page_key, prepare_page, prepared_body, recipe_of
 from velobuild.graph.linking import Linking
 from velobuild.graph.posts import PostCore, PostView
 from velobuild.graph.site import Site
 from velobuild.graph.views import LinkView, LocalView, MediaView, TermView, YearView
-from velobuild.markup.prepare import Prepared, Ref, Resolved, fill, prepare
+from velobuild.markup.prepare import Prepared, Ref, Resolved, fill
 from velobuild.markup.prepare import decode as decode_prepared
 from velobuild.markup.urls import absolute, origin
-from velobuild.model.entries import BodyFormat, Collection, Comment, Media, Page, Post, SiteSettings
+from velobuild.model.entries import Collection, Comment, Media, Page, Post, SiteSettings
 from velobuild.model.keys import Query
 from velobuild.model.reads import Answer, Reads
 
 T = TypeVar("T")
 NO_BODY = Prepared(html="")
+SPAN_POSTS_MAX = 1_000
+"""A month with more posts is cut into days."""
 # A core without its body takes about 3 KB; bodies are let go much sooner.
 CORES_KEPT = 20_000
 BODIES_KEPT = 64
@@ -61,10 +63,14 @@ MEDIA_ORIGINS = (
     "SELECT DISTINCT substr(url, 1, 8 + instr(substr(url, 9) || '/', '/')) FROM media_at WHERE url GLOB 'http*'"
 )
 PLACES = (
-    "SELECT path, json_extract(value, '$.updated_at') FROM post JOIN permalink ON post_id = post.id "
-    "JOIN entry ON collection = 'posts' AND entry.id = post_id WHERE status = 'published' AND sort_at >= ?1 "
-    "AND sort_at < ?1 || 'A' ORDER BY sort_at {0}, post_id {0} LIMIT ?2 OFFSET ?3"
+    "SELECT path, updated_at FROM post JOIN permalink ON post_id = id WHERE status = 'published' AND sort_at >= ?1 "
+    "AND sort_at < ?1 || '~' ORDER BY sort_at {0}, post_id {0} LIMIT ?2 OFFSET ?3"
 )
+
+
+def places_key(span: str, start: int = 0) -> str:
+    """The key of what `Reader.places` gives."""
+    return f"places:{span or 'all'}" + (f":{start}" if start else "")
 
 
 class Reader:
@@ -203,17 +209,23 @@ class Reader:
             self._note(key, lambda: self.answers.related_answer(post_id, ids))
         return [view for id in self._known[key] if (view := self.post(id)) is not None]
 
-    def places(self, month: str = "", *, limit: int = -1, offset: int = 0) -> list[tuple[str, str]]:
-        """(path, last change as a timestamp) of the posts of a month (`2026-05`, UTC), the oldest first; of all posts
-        the newest first."""
-        self._keys.add(f"places:{month}")
-        sql = PLACES.format("ASC" if month else "DESC")
-        return list(self._connection.execute(sql, (month, limit, offset)))
+    def places(self, span: str = "", *, start: int = 0, limit: int = -1) -> list[tuple[str, str]]:
+        """(path, last change as a timestamp) of the posts of a month or a day (`2026-05`, `2026-05-17`, UTC), the
+        oldest first; of all posts the newest first."""
+        self._keys.add(places_key(span, start))
+        sql = PLACES.format("ASC" if span else "DESC")
+        return list(self._connection.execute(sql, (span, limit, start)))
 
-    def months(self) -> list[tuple[str, int]]:
-        """(month, posts), the oldest first."""
-        self._keys.add("months")
-        return self._tallies.months()
+    def spans(self) -> list[tuple[str, int]]:
+        """(month, posts), the oldest first; days instead of a month that has many."""
+        months = self._tallies.months()
+        cut = [[one] if one[1] <= SPAN_POSTS_MAX else self._tallies.days(one[0]) for one in months]
+        return [span for spans in cut for span in spans]
+
+    def sitemaps_before(self) -> set[str]:
+        """The files of the sitemap that the trace knows, but for the first."""
+        rows = self._connection.execute("SELECT path FROM output WHERE path >= 'sitemap-' AND path < 'sitemap.'")
+        return {path for (path,) in rows}
 
     @staticmethod
     def place_of(post: Post) -> str:
@@ -245,7 +257,7 @@ class Reader:
         if kept is not None:
             return decode_prepared(kept)
         format, body = self._connection.execute(BODY, (id,)).fetchone()
-        return prepare(body, BodyFormat(format), self.site.post_markup)
+        return prepared_body(body, format, self.site, f"post id {id}")
 
     def prepared_page(self, page: Page) -> Prepared:
         kept = self._memo.get(page_key(page, self.site))

@@ -14,7 +14,7 @@ from typing import Any
 from velobuild.content.places import SITE, Places, Reserved, file_of
 from velobuild.errors import ContentProblem
 from velobuild.graph.answers import Where
-from velobuild.graph.reader import Reader, path_of, plain_path
+from velobuild.graph.reader import SPAN_POSTS_MAX, Reader, path_of, plain_path
 from velobuild.graph.views import TermView
 from velobuild.model.keys import Query
 from velobuild.model.outputs import Target
@@ -26,7 +26,6 @@ NAMES = frozenset({"index", "404", "assets", "media", "feeds", ".well-known", "_
 NAMES |= frozenset({*FILES, "rss.xml", "favicon.ico", "page"})
 # The protocol allows 50,000 addresses and 50 MB a file; an edit should cost far less than that.
 SITEMAP_POSTS_MAX = 1_000
-SHARD_POSTS_MAX = 10_000
 
 
 def reserved(reader: Reader, *, terms: bool = True) -> Reserved:
@@ -176,13 +175,13 @@ def fixed_targets(reader: Reader) -> list[Target]:
 
 
 def sitemap_targets(reader: Reader) -> list[Target]:
-    """One sitemap; where it would be long, an index of one for each month, so that an edit costs one month's."""
+    """One sitemap; where it would be long, an index of one for each month or day, so that an edit costs one of them."""
     if reader.answers.count(Query()) <= SITEMAP_POSTS_MAX:
         return [_target(reader, "sitemap", "/sitemap.xml", "sitemap", {})]
     shards: list[dict[str, object]] = [{}]
-    for month, posts in reader.months():
-        for start in range(0, posts, SHARD_POSTS_MAX):
-            shards.append({"month": month, "start": start, "limit": SHARD_POSTS_MAX})
+    for span, posts in reader.spans():
+        for start in range(0, posts, SPAN_POSTS_MAX):
+            shards.append({"span": span, "start": start, "limit": SPAN_POSTS_MAX})
     names = [shard_name(shard) for shard in shards]
     index = _target(reader, "sitemap", "/sitemap.xml", "sitemap-index", {"files": names})
     parts = [
@@ -192,10 +191,10 @@ def sitemap_targets(reader: Reader) -> list[Target]:
 
 
 def shard_name(shard: Mapping[str, Any]) -> str:
-    if "month" not in shard:
+    if "span" not in shard:
         return "sitemap-pages.xml"
-    part = shard["start"] // SHARD_POSTS_MAX
-    return f"sitemap-{shard['month']}{f'-{part + 1}' if part else ''}.xml"
+    part = shard["start"] // SPAN_POSTS_MAX
+    return f"sitemap-{shard['span']}{f'-part-{part + 1}' if part else ''}.xml"
 
 
 def _page_path(reader: Reader, path: str, number: int, total: int) -> str:
@@ -272,9 +271,9 @@ def moves(reader: Reader, born: Mapping[str, str], gone: Mapping[str, str], leng
             targets += made
             left |= old
     if any(facet.startswith("month=") for facet in lengths) and reader.site.config.seo.sitemap:
-        targets += sitemap_targets(reader)
-        empty = {facet.removeprefix("month=") for facet in lengths} - {month for month, _ in reader.months()}
-        left |= {shard_name({"month": month, "start": 0}) for month in empty if "-" in month}
+        maps = sitemap_targets(reader)
+        targets += maps
+        left |= reader.sitemaps_before() - {target.path for target in maps}
     made_paths = {target.path for target in targets}
     return Moves(targets, sorted(left - made_paths))
 

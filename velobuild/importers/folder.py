@@ -10,16 +10,18 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from velobuild.config.schema import LimitsConfig
 from velobuild.content.permalinks import UnsafeSlug, place, safe_slug
 from velobuild.errors import OutputError
 from velobuild.importers.entries import Imported, LeftOut, OldSite
 from velobuild.model.entries import DEVICE_NAMES, slugify
+from velobuild.sources.dates import YEARS
 
 POSTS, PAGES = "posts", "pages"
 DEFAULT_PATTERN = "/{slug}/"
@@ -28,6 +30,7 @@ ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")
 FILE = re.compile(r'(?<![\w-])((?:src|poster)\s*=\s*["\'])(/(?!/))', re.IGNORECASE)
 UPLOAD = re.compile(r'(?<![\w-])(href\s*=\s*["\'])(/(?:wp-content|content/(?:images|files|media))/)', re.IGNORECASE)
 SOURCE = re.compile(r'(?<![\w-])(?:src|poster)\s*=\s*["\'](https?://[^"\'\s]+)', re.IGNORECASE)
+NO_PATH = re.compile(r'[\\?#"<>\x00-\x1f]|//')
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 
 
@@ -48,6 +51,7 @@ def write(entries: Iterable[Imported], folder: Path, *, site: OldSite, left_out:
     written = Written()
     names: set[Path] = set()
     for entry in entries:
+        entry = _usable(entry, left_out)
         html = _with_host(entry.html, site.url)
         _note_hosts(written, entry, html, site)
         file = _file_of(entry, folder, names)
@@ -69,18 +73,36 @@ def write(entries: Iterable[Imported], folder: Path, *, site: OldSite, left_out:
             written.posts += entry.kind == "post"
             written.pages += entry.kind == "page"
         if entry.old_path and entry.kind == "post":
-            written.old.append((entry.old_path, _without_body(entry)))
+            written.old.append((entry.old_path, replace(entry, html="")))
     if written.existed:
         left_out(str(folder), f"{written.existed} files were there already and stay as they are")
     return written
+
+
+def _usable(entry: Imported, left_out: LeftOut) -> Imported:
+    """The entry without what a folder of posts refuses: one bad date would keep the whole site from being built."""
+    named = f"“{entry.title}” (id {entry.id})"
+    date, updated = (moment if moment and moment.year in YEARS else None for moment in (entry.date, entry.updated))
+    status = entry.status
+    if entry.kind == "post" and date is None and status == "published":
+        status = "draft"
+        left_out(named, "it has no date that can be meant; it is kept as a draft")
+    old_path, path = entry.old_path, unquote(entry.old_path or "")
+    if entry.kind == "page" and (NO_PATH.search(path) or any(part in (".", "..") for part in path.split("/"))):
+        old_path = None
+        left_out(named, "its old address cannot be published; it is published under its name")
+    if len(entry.html) > LimitsConfig().post_bytes:
+        left_out(named, "it is longer than limits.post_bytes; raise that, or the build will name it again")
+    return replace(entry, date=date, updated=updated, status=status, old_path=old_path)
 
 
 def front_matter(entry: Imported) -> str:
     """The fields between two `---`. Every text is JSON, which YAML reads as the same text."""
     fields: dict[str, object] = {"title": entry.title or entry.slug or entry.id}
     if entry.kind == "page":
-        path = (entry.old_path or "").strip("/") or entry.slug
-        fields["path"] = unquote(path)
+        fields["path"] = (
+            unquote(entry.old_path or "").strip("/") or slugify(entry.slug) or slugify(entry.title) or entry.id
+        )
     else:
         fields["slug"] = entry.slug or slugify(entry.title) or entry.id
     fields["id"] = entry.id
@@ -231,18 +253,6 @@ def _note_hosts(written: Written, entry: Imported, html: str, site: OldSite) -> 
         bare = own.removeprefix("www.")
         if host in (own, bare) or host.endswith(f".{bare}"):
             written.media_hosts.add(host)
-
-
-def _without_body(entry: Imported) -> Imported:
-    return Imported(
-        kind=entry.kind,
-        id=entry.id,
-        slug=entry.slug,
-        title=entry.title,
-        html="",
-        status=entry.status,
-        date=entry.date,
-    )
 
 
 def _yaml(value: object) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
+from html import unescape
 from pathlib import Path
 from typing import IO, Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -136,8 +137,8 @@ class Wxr:
                 elif element.getparent() is not None and _local(element.getparent()) == "channel":
                     told.setdefault(name, (element.text or "").strip())
         around.site = OldSite(
-            title=one_line(told.get("title", "")) or None,
-            description=one_line(told.get("description", "")) or None,
+            title=_plain(told.get("title", "")) or None,
+            description=_plain(told.get("description", "")) or None,
             url=(told.get("base_blog_url") or told.get("link") or "").rstrip("/") or None,
             language=told.get("language") or None,
         )
@@ -192,7 +193,7 @@ class Wxr:
             updated=_date(item, "post_modified"),
             tags=tuple(dict.fromkeys((*categories, *tags))),
             author=self._around.authors.get(login, login) or None,
-            excerpt=one_line(re.sub(r"<[^>]*>", " ", _child(item, "{*}encoded", "excerpt"))) or None,
+            excerpt=_plain(re.sub(r"<[^>]*>", " ", _child(item, "{*}encoded", "excerpt"))) or None,
             cover=cover.url if cover else None,
             cover_alt=cover.alt if cover else None,
             guid=_text(item, "guid") or None,
@@ -278,7 +279,12 @@ def _text(element: Any, name: str) -> str:
 
 
 def _line(element: Any, name: str) -> str:
-    return one_line(_text(element, name))
+    return _plain(_text(element, name))
+
+
+def _plain(text: str) -> str:
+    """WordPress keeps titles and names as HTML: `Q&amp;A` within CDATA means `Q&A`."""
+    return one_line(clean_text(unescape(text))[0])
 
 
 def _child(item: Any, name: str, module: str) -> str:
@@ -297,7 +303,7 @@ def _meta(item: Any) -> Iterator[tuple[str, str]]:
 
 def _terms(item: Any, domain: str) -> tuple[str, ...]:
     names = [
-        one_line(clean_text("".join(term.itertext()))[0])
+        _plain("".join(term.itertext()))
         for term in item.iterfind("{*}category")
         if term.get("domain") == domain and term.get("nicename") != DEFAULT_CATEGORY
     ]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from velobuild.markup.prepare import MarkupOptions
 
 TEXT_BLOCKS = "p,h1,h2,h3,h4,h5,h6,li,dt,dd,pre,blockquote,figure,figcaption,table,tr,ul,ol,dl,div,section,article,hr"
-PARAGRAPH = re.compile(r"<p(?: [^>]*)?>")
+PARAGRAPH = re.compile(r"<(p|li|figcaption)(?: [^>]*)?>")
 NOTE_MARK = re.compile(r'<sup(?: [^>]*)? id="(?:c-)?fnref[^>]*>')
 LINES_APART = re.compile(r"\n[ \t]*\n\s*")
 CUT = Diagnostic("VB3002", "elements nested without end were taken out of the text")
@@ -124,12 +124,20 @@ def _own_origins(origins: tuple[str, ...], base_url: str | None) -> frozenset[st
 
 
 def _excerpt(html: str, words: int, all_text: str) -> str:
-    """The beginning of the running text, without the marks of footnotes; of all text, if there is none."""
-    pieces, length = [], 0
+    """The beginning of the running text, without the marks of footnotes; of all text, if there is none.
+
+    Items and captions are none of it: some editors put their words into a paragraph, others do not.
+    """
+    pieces, length, done = [], 0, 0
     notes = "fnref" in html
-    for paragraph in PARAGRAPH.finditer(html):
-        start = paragraph.end()
-        inner = html[start : end_of(html, "p", start)]
+    for found in PARAGRAPH.finditer(html):
+        start = found.end()
+        if start <= done:
+            continue
+        done = end_of(html, found[1], start)
+        if found[1] != "p":
+            continue
+        inner = html[start:done]
         text = text_of(_without_note_marks(inner) if notes else inner)
         pieces.append(text)
         length += count_words(text)

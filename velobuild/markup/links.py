@@ -16,7 +16,17 @@ from velobuild.markup import highlight
 from velobuild.markup.bounds import VOID
 from velobuild.markup.headings import Heading, Ids, Levels
 from velobuild.markup.prepared import Ref, SlotKind, attribute, slot
-from velobuild.markup.tags import ATTRIBUTE, OPAQUE_PIECES, TAG, attributes_of, end_of, serialized_value, text_of
+from velobuild.markup.tags import (
+    ATTRIBUTE,
+    BLANK,
+    OPAQUE,
+    TAG,
+    attributes_of,
+    end_of,
+    serialized_value,
+    text_of,
+    without_opaque,
+)
 from velobuild.markup.text import first_words, one_line
 from velobuild.markup.urls import FILE_SCHEMES, absolute, checked, host, origin
 
@@ -24,11 +34,10 @@ CLOSED = "a|h[1-6]|table"
 OPENED = "a|img|h[1-6]|pre|table|input|iframe|video|audio|source"
 # Groups: the name of an end tag; the name of a start tag, and its attributes.
 TOUCHED = re.compile(rf"<(?:/({CLOSED})|({OPENED})( [^>]*)?)>")
-TOUCHED_OF_TRUSTED = re.compile(f"{OPAQUE_PIECES}|{TOUCHED.pattern}", re.DOTALL)
 IMAGE = re.compile(r"<img(?: [^>]*)?>")
 CODE = re.compile(r"<code( [^>]*)?>")
 CAPTION = re.compile(r"<caption(?: [^>]*)?>")
-ALIGNED = re.compile(r'<[a-z][^>]* align="[^>]*>')
+ALIGNED = re.compile(rf'{OPAQUE.pattern}|(?P<aligned><[a-z][^>]* align="[^>]*>)', re.DOTALL)
 ALIGN = re.compile(r' align="[^"]*"')
 CLASS = re.compile(r' class="[^"]*"')
 NAME = re.compile(r"<(/?)([a-zA-Z][^ >]*)")
@@ -65,20 +74,20 @@ class Rewriting:
 
     def run(self, html: str) -> str:
         """`html` rewritten in document order: where an address stood, there is a slot."""
-        self._html = html = _with_classes_for_alignment(html) if ' align="' in html else html
+        html = _with_classes_for_alignment(html) if ' align="' in html else html
+        # In it everything is looked for, so that nothing is found in a script. Sanitized HTML has none.
+        self._html = markup = without_opaque(html) if self.trusted else html
         pieces: list[str] = []
         done = 0
-        for tag in (TOUCHED_OF_TRUSTED if self.trusted else TOUCHED).finditer(html):
+        for tag in TOUCHED.finditer(markup):
             start, end = tag.span()
             if start < self._passed:
                 continue
             ended, name, given = tag.groups()
             if ended:
                 written = self._ended(ended)
-            elif name:
-                written = self._opened(name, given or "", end)
             else:
-                continue
+                written = self._opened(name, given or "", end)
             if written is not None:
                 pieces += (html[done:start], written)
                 done = max(end, self._passed)
@@ -149,12 +158,15 @@ class Rewriting:
         address = absolute(url, self.base_url)
         return slot("i", self._ref(Ref("image", address, alt, _pixels(width), _pixels(height), False, rest)))
 
-    def _heading(self, name: str, given: str, end: int) -> str:
+    def _heading(self, name: str, given: str, end: int) -> str | None:
         stop = end_of(self._html, name, end)
         inner = self._html[end:stop]
         title = one_line(text_of(inner))
         if not title:
             texts = [attributes_of(image).get("alt") for image in IMAGE.findall(inner)]
+            if all(text is None for text in texts) and BLANK in inner:
+                self._ends.append((name, None))  # A heading of nothing but a script is its owner's business.
+                return None
             if all(text is None for text in texts):
                 self._passed = stop + len(name) + len("</>")
                 return ""
@@ -243,17 +255,13 @@ class Rewriting:
         return f"<{name}{given}>" if found else None
 
     def _frame(self, given: str, end: int) -> str | None:
-        """What stands between a frame's tags is text, however much it looks like tags."""
-        stop = self._html.find("</iframe>", end)
-        self._passed = stop + len("</iframe>") if stop >= 0 else len(self._html)
-        if self.trusted:
-            return None
         attributes = attributes_of(given)
         source = attributes.get("src")
         if not source:
+            self._passed = end_of(self._html, "iframe", end) + len("</iframe>")
             return ""
         titled = given if attributes.get("title") else _with(given, "title", f"Embedded content from {host(source)}")
-        return f"<iframe{titled}>{self._html[end : self._passed]}"
+        return f"<iframe{titled}>"
 
     def _control(self, given: str, end: int) -> str:
         if attributes_of(given).get("type") != "checkbox":
@@ -303,11 +311,12 @@ def _with(given: str, name: str, value: str) -> str:
 
 def _with_classes_for_alignment(html: str) -> str:
     """`align` of tables and of what they hold as a class, since an attribute for looks is none of HTML's any more."""
+    markup = without_opaque(html)
     pieces, done = list[str](), 0
-    for table in TABLE.finditer(html):
+    for table in TABLE.finditer(markup):
         if table.start() < done:
             continue
-        stop = end_of(html, "table", table.end())
+        stop = end_of(markup, "table", table.end())
         pieces += (html[done : table.start()], ALIGNED.sub(_aligned, html[table.start() : stop]))
         done = stop
     pieces.append(html[done:])
@@ -315,6 +324,8 @@ def _with_classes_for_alignment(html: str) -> str:
 
 
 def _aligned(tag: re.Match[str]) -> str:
+    if not tag["aligned"]:
+        return tag[0]
     attributes = dict(ATTRIBUTE.findall(tag[0]))
     kept = f"{attributes.get('class', '')} align-{attributes['align']}".strip()
     rest = ALIGN.sub("", tag[0], count=1)

@@ -117,11 +117,18 @@ def sanitized_tree(html: str, embeds: tuple[str, ...] = ()) -> tuple[LexborNode,
         if html == clean:
             frames = root.css("iframe") if embeds else []
             for frame in frames:
+                _without_content(frame)
                 _in_order(frame)
             return root, inside(root) if frames else html
         html = keep_first_lines(html)
     root = parsed(nh3.clean_text(root.text()))
     return root, inside(root)
+
+
+def _without_content(frame: LexborNode) -> None:
+    """Take out what stands between a frame's tags: no browser shows it, and it is text that may look like tags."""
+    for child in list(frame.iter(include_text=True)):
+        child.decompose()
 
 
 def _in_order(node: LexborNode) -> None:

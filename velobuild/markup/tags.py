@@ -13,11 +13,18 @@ from html import escape, unescape
 
 TAG = re.compile(r"<(?:!--.*?--|[^>]*)>", re.DOTALL)
 ATTRIBUTE = re.compile(r' ([^ ]+?)="([^"]*)"')
-OPAQUE_PIECES = (
-    r"<!--.*?-->|<(?:script|style|template|xmp|noembed|noframes)\b[^>]*>.*?"
-    r"</(?:script|style|template|xmp|noembed|noframes)>|<plaintext.*"
+OPAQUE = re.compile(
+    r"<!--.*?-->|<(?P<opaque>script|style|template|xmp|iframe|noembed|noframes)\b[^>]*>.*?</(?P=opaque)>|<plaintext.*",
+    re.DOTALL,
 )
-OPAQUE = re.compile(OPAQUE_PIECES, re.DOTALL)
+
+
+BLANK = "\x00"
+
+
+def without_opaque(html: str) -> str:
+    """`html` with `BLANK` in place of each character of what is no markup: every tag stands where it stood."""
+    return OPAQUE.sub(lambda found: BLANK * len(found[0]), html)
 
 
 def attributes_of(tag: str) -> dict[str, str]:
@@ -34,8 +41,9 @@ def serialized_value(text: str) -> str:
 
 
 def text_of(html: str) -> str:
-    """The text of a piece of HTML, as a tree would give it."""
+    """The text of a piece of HTML, as a tree would give it, without what is blank."""
     text = TAG.sub("", html) if "<" in html else html
+    text = text.replace(BLANK, "") if BLANK in text else text
     return unescape(text) if "&" in text else text
 
 

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
-from pathlib import Path
 
 from velobuild.config.schema import Secret
 from velobuild.content.assets import AssetTable
 from velobuild.content.database import Connection
-from velobuild.content.dirty import PostBefore, marked
 from velobuild.graph.bodies import media_of
 from velobuild.graph.reader import Reader, absolute_media
 from velobuild.graph.site import Site
 from velobuild.media.fetch import WORKERS, MediaLibrary, Wanted
-from velobuild.media.places import Places, in_folder
-from velobuild.model.entries import Collection, Media
+from velobuild.media.places import Places
+from velobuild.media.uses import in_folder, objects_of, user_of
+from velobuild.model.entries import Media
 from velobuild.model.ports import Clock, Progress, Warn
 
-USES_OF = "SELECT url FROM media_use WHERE post_id = ?"
 USES = (
     "SELECT url, min(post_id), title FROM media_use JOIN permalink USING (post_id) JOIN post ON post.id = post_id "
     "GROUP BY url ORDER BY url"
@@ -55,11 +52,6 @@ def open_library(
     )
 
 
-def objects_of(state: Path) -> Path:
-    """Where fetched files lie, by their hash."""
-    return state / "cache" / "objects"
-
-
 def needed(connection: Connection, reader: Reader, *, recheck: frozenset[str] | None) -> list[Wanted]:
     """Every file that a public post or the settings use and that may be fetched.
 
@@ -89,52 +81,8 @@ def wanted_of(connection: Connection, reader: Reader, urls: Iterable[str], *, re
         Wanted(url, where or url, expected_size=_size(records.get(url)), recheck=url in recheck)
         for url in sorted(urls)
         if places.allows(url)
-        for where in [_user_of(connection, url)]
+        for where in [user_of(connection, url)]
     ]
-
-
-def uses_of_change(connection: Connection, reader: Reader) -> tuple[set[str], set[str]]:
-    """(the files that the changed posts use now, those that they used and use no more)."""
-    used: set[str] = set()
-    before: set[str] = set()
-    for entry in marked(connection):
-        if entry.kind != Collection.POSTS:
-            continue
-        core = reader.core(entry.id)
-        if core is not None:
-            used.update(url for (url,) in connection.execute(USES_OF, (entry.id,)))
-            used |= _cover(reader, core.post.cover_media_id)
-        if isinstance(entry.before, PostBefore):
-            before |= {*entry.before.media, *_cover(reader, entry.before.values["cover_media_id"])}
-    return used, before - used
-
-
-def _cover(reader: Reader, media_id: str | None) -> set[str]:
-    record = reader.media_record(media_id) if media_id else None
-    return set() if record is None else {reader.media_address(record.url)}
-
-
-def is_used(connection: Connection, reader: Reader, url: str) -> bool:
-    """Whether a public post, a page or the settings use a file."""
-    if _user_of(connection, url) is not None:
-        return True
-    covered = "SELECT 1 FROM post JOIN permalink ON post_id = id WHERE cover = ? LIMIT 1"
-    if any(connection.execute(covered, (id,)).fetchone() for id in reader.media_ids_at(url)):
-        return True
-    own = [one for one in (reader.settings.logo_url, reader.settings.favicon_url) if one]
-    if url in map(reader.media_address, own):
-        return True
-    return any(url in media_of(reader.prepared_page(page)) for page in reader.pages)
-
-
-def _user_of(connection: Connection, url: str) -> str | None:
-    """A public post whose body uses a file, in words."""
-    row = connection.execute(
-        "SELECT title, post.id FROM media_use JOIN permalink USING (post_id) JOIN post ON post.id = post_id "
-        "WHERE url = ? ORDER BY post.id LIMIT 1",
-        (url,),
-    ).fetchone()
-    return None if row is None else f"post “{row[0]}” (id {row[1]})"
 
 
 def _uses(connection: Connection, reader: Reader) -> Iterator[tuple[str, str]]:
@@ -154,12 +102,3 @@ def _uses(connection: Connection, reader: Reader) -> Iterator[tuple[str, str]]:
 
 def _size(record: Media | None) -> int | None:
     return record.size_bytes if record else None
-
-
-def due(last: str | None, now: datetime, *, hours: int = 24) -> bool:
-    """Whether the files should be asked for again: they can change under an address without any record changing."""
-    return last is None or (now - datetime.fromisoformat(last)).total_seconds() >= hours * 3600
-
-
-def urls_of(records: Iterable[Media], site: Site) -> frozenset[str]:
-    return frozenset(absolute_media(record.url, site) for record in records)

@@ -6,21 +6,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from urllib.parse import urlsplit
 
 from velobuild.config.schema import Secret
-from velobuild.config.source_schema import FOLDER_HOST
 from velobuild.errors import GuardRefused
 from velobuild.graph.site import Site
 from velobuild.http.addresses import Address, AddressPolicy, read_address
 from velobuild.http.download import Downloaded, Downloader, NotModified, Validators
 from velobuild.media.folder import FolderFiles
+from velobuild.media.uses import in_folder
 from velobuild.model.ports import Clock, utc_now
-
-
-def in_folder(url: str) -> bool:
-    """Whether an address stands for a file of a folder source, and so is on this machine."""
-    return (urlsplit(url).hostname or "").endswith(FOLDER_HOST)
 
 
 @dataclass(frozen=True, slots=True)

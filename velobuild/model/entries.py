@@ -150,6 +150,8 @@ class ChangeSet:
         return bool(self.changes)
 
 
+LOCAL_PAGE = "/"
+"""How the ids of the site's own local pages begin; no source's do."""
 SOURCE_MARK = ":"
 """Between the name of the source and the id that an entry has there, where the source has a name."""
 

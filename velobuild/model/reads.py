@@ -89,7 +89,8 @@ class Image:
 
     @property
     def facets(self) -> frozenset[str]:
-        own = {"post", f"year={self.year}", f"month={self.sort_at[:7]}", *(f"tag={tag}" for tag in self.tags)}
+        own = {"post", f"year={self.year}", *(f"tag={tag}" for tag in self.tags)}
+        own |= {f"month={self.sort_at[:7]}", f"day={self.sort_at[:10]}"}
         return frozenset(own | {f"author={self.author}"} if self.author is not None else own)
 
 

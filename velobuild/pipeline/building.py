@@ -23,17 +23,17 @@ from velobuild.pipeline.fetching import fetch_media
 from velobuild.pipeline.keeping import POSTS as LIVE_POSTS
 from velobuild.pipeline.keeping import live_posts
 from velobuild.pipeline.making import Outcome, make, settle, strict_refusal
-from velobuild.pipeline.naming import synchronise_named
 from velobuild.pipeline.preparing import prepare
 from velobuild.pipeline.profiling import with_profile
 from velobuild.pipeline.run import BuildOptions, Run
 from velobuild.pipeline.syncing import once_more_if_damaged, opened, read_local_pages, synchronise
-from velobuild.pipeline.tracing import LOST, PAGES, POSTS, Tracing
+from velobuild.pipeline.tracing import FILES, LOST, PAGES, POSTS, Tracing
 from velobuild.pipeline.updating import update
 from velobuild.publish.guard import SecretScan, shrink
 from velobuild.publish.inplace import InPlace
 from velobuild.publish.releases import Releases
-from velobuild.render.theme import Theme, load_theme
+from velobuild.render.kept import current_theme
+from velobuild.render.theme import Theme
 from velobuild.sources import file_tokens_by_address, has_local, is_local
 
 PASSES_MAX = 3
@@ -66,7 +66,7 @@ def _build(run: Run, cache: Path | None) -> BuildReport:
         publisher.preflight()
         publisher.complete()
         refuse_held(publisher.held())
-        theme = load_theme(loaded.config, loaded.root)
+        theme = current_theme(loaded.config, loaded.root)
         synced = _sync(run, store, cache)
         read_local_pages(store, loaded)
         site = Site(
@@ -141,8 +141,9 @@ def _publish(
                     tracing.publishing(False)
                     raise
             with run.phase("trace"):
-                notes = {PAGES: str(made.pages), POSTS: str(len(made.posts)), LOST: json.dumps(sorted(without))}
-                tracing.commit(publisher.identity(), run.warn, notes)
+                files = len(published.changes) - published.count(OutputKind.REMOVED)
+                notes = {PAGES: str(made.pages), POSTS: str(len(made.posts)), FILES: str(files)}
+                tracing.commit(publisher.identity(), run.warn, {**notes, LOST: json.dumps(sorted(without))})
             return published, made
         except OutputError as error:
             if error.code != "VB6001" or not staging.make_room():
@@ -187,6 +188,8 @@ def _sync(run: Run, store: Store, cache: Path | None) -> SyncReport | None:
             return None
     with run.phase("sync"):
         if run.options.named:
+            from velobuild.pipeline.naming import synchronise_named
+
             report = synchronise_named(
                 store,
                 run.loaded,

@@ -15,13 +15,13 @@ from velobuild.content.store import MEDIA_CHANGED, Store
 from velobuild.errors import Diagnostic
 from velobuild.graph.reader import Reader
 from velobuild.graph.site import Site
-from velobuild.media.needed import due, is_used, needed, objects_of, open_library, urls_of, uses_of_change, wanted_of
-from velobuild.media.places import in_folder
-from velobuild.media.store import ObjectStore
+from velobuild.media.uses import due, in_folder, is_used, may_be_ours, objects_of, urls_of, uses_of_change
 from velobuild.model.assets import path_of
 from velobuild.pipeline.run import Run
 
 CHECKED = "media_checked_at"
+MISSING = "media_missing"
+"""The note that lists the addresses whose files could not be had: each build asks for them again."""
 
 
 def fetch_media(
@@ -33,6 +33,9 @@ def fetch_media(
     build, offline too. Afterwards the asset rows name exactly the files that pages
     may link to. Raises OutputError.
     """
+    from velobuild.media.needed import needed, open_library
+    from velobuild.media.store import ObjectStore
+
     reader = Reader(connection, site)
     library = open_library(
         connection, site, reader, clock=run.clock, warn=run.warn, progress=run.progress, file_tokens=file_tokens
@@ -53,6 +56,7 @@ def fetch_media(
         if changed:
             store.remember(MEDIA_CHANGED, "[]")
     usable = {one.url for one in wanted if library.asset(one.url) is not None}
+    store.remember(MISSING, json.dumps(sorted(one.url for one in wanted if one.url not in usable)))
     stale = [url for url, *_ in rows.published() if url not in usable]
     for url in stale:
         rows.forget(url)
@@ -99,15 +103,18 @@ def fetch_some(
         for url in urls_of(filter(None, map(reader.media_record, changed)), site)
         if is_used(connection, reader, url)
     }
-    wanted = {url for url in used if rows.get(url) is None} | again
-    if wanted and run.options.offline:
-        return None
-    if wanted:
+    missing = {url for url in json.loads(store.note(MISSING) or "[]") if is_used(connection, reader, url)}
+    wanted = {url for url in used if rows.get(url) is None and may_be_ours(reader, url)} | again | missing
+    if wanted and not run.options.offline:
+        from velobuild.media.needed import open_library, wanted_of
+
         library = open_library(
             connection, site, reader, clock=run.clock, warn=run.warn, progress=run.progress, file_tokens=file_tokens
         )
         assert library is not None
         library.fetch(wanted_of(connection, reader, wanted, recheck=frozenset(again)))
+    if wanted or missing:
+        store.remember(MISSING, json.dumps(sorted(url for url in wanted if rows.get(url) is None)))
     if changed and not run.options.offline:
         store.remember(MEDIA_CHANGED, "[]")
     for url in left:
@@ -117,9 +124,10 @@ def fetch_some(
 
 
 def _moves(run: Run, connection: Connection, site: Site, reader: Reader) -> MediaMoves | None:
-    rows, objects = AssetTable(connection), ObjectStore(objects_of(site.state))
+    rows = AssetTable(connection)
     puts: dict[str, tuple[Path, str]] = {}
     removals: set[str] = set()
+    left: list[tuple[str, str]] = []
     for entry in marked(connection):
         if entry.kind != ASSET:
             continue
@@ -128,9 +136,19 @@ def _moves(run: Run, connection: Connection, site: Site, reader: Reader) -> Medi
             rows.forget(entry.id)
             asset = None
         if asset is not None and not (run.loaded.out / asset.path).exists():
+            from velobuild.media.store import ObjectStore
+
+            objects = ObjectStore(objects_of(site.state))
             if not objects.holds(asset):
                 return None
             puts[asset.path] = (objects.place(asset.sha256, asset.extension), asset.sha256)
         if entry.before is not None and not rows.has_file(entry.before["sha256"]):
             removals.add(path_of(entry.before["sha256"], entry.before["extension"]))
+            left.append((entry.before["sha256"], entry.before["extension"]))
+    if left:
+        from velobuild.media.store import ObjectStore
+
+        objects = ObjectStore(objects_of(site.state))
+        for sha256, extension in left:
+            objects.place(sha256, extension).unlink(missing_ok=True)
     return MediaMoves(puts, frozenset(removals))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from velobuild.content.database import Connection
@@ -14,7 +15,6 @@ from velobuild.graph.reader import Reader
 from velobuild.graph.routes import expand, reserved
 from velobuild.graph.site import Site
 from velobuild.graph.trace import Made
-from velobuild.media.needed import needed, open_library
 from velobuild.model.outputs import Phase, Target
 from velobuild.model.reads import Reads
 from velobuild.pipeline.keeping import keep_files_of, keep_page, live_posts
@@ -78,7 +78,7 @@ def make(
     plan.causes.update({path: Cause("file", path, "it was edited or removed") for path in again})
     shown = [target for target in targets if target.path in plan.causes and target.path not in broken]
     with run.phase("render"):
-        job = RenderJob(site, theme, staging.folder, known, write_file, shown)
+        job = RenderJob(site, theme, staging.folder, known, partial(write_file, stamp=staging.stamp), shown)
         failed += render(run, job, staging, tracing, plan.causes)
     last = live_posts(staging.live)
     refuse_wide(failed, len(posts))
@@ -120,7 +120,7 @@ def render(
     for rendered in render_all(job, jobs=job.site.config.build.jobs):
         for one in rendered.files:
             if not one.same:
-                staging.record(one.file)
+                staging.record(one.file, stamped=True)
             elif staging.keep(one.file.path) is None:
                 again.append(by_path[one.file.path])
         tracing.made(_made(rendered, by_path, causes), rendered.answers)
@@ -189,6 +189,8 @@ def strict_refusal(warnings: list[Diagnostic]) -> ContentProblem:
 
 def add_files(run: Run, connection: Connection, site: Site, theme: Theme, staging: Staging) -> set[str]:
     """Put in the theme's static files and the media that are in use. Their paths."""
+    from velobuild.media.needed import needed, open_library
+
     added = {static.path for static in (*theme.assets.values(), *theme.verbatim.values())}
     for static in (*theme.assets.values(), *theme.verbatim.values()):
         if static.content is not None:

@@ -13,14 +13,13 @@ from velobuild.config.schema import Loaded
 from velobuild.content.database import Connection, DatabaseDamaged, open_database, set_aside_if_damaged
 from velobuild.content.store import Store
 from velobuild.errors import ContentProblem, Diagnostic, GuardRefused
-from velobuild.model.entries import ChangeSet, Collection, Delta
+from velobuild.model.entries import LOCAL_PAGE, ChangeSet, Collection, Delta
 from velobuild.model.outputs import SyncReport
 from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
 from velobuild.publish.guard import shrink
 from velobuild.publish.lock import SiteLock
 from velobuild.sources import are_named, open_source
 from velobuild.sources.pages import read_pages
-from velobuild.sources.several import LOCAL_PAGE, cursor_of_one, known_of_one
 
 T = TypeVar("T")
 RIVAL_PAGES = (
@@ -95,6 +94,8 @@ def synchronise(
     def tell(finding: Diagnostic) -> None:
         found.append(finding)
         warn(finding)
+
+    from velobuild.sources.several import cursor_of_one, known_of_one
 
     known: Known = store
     cursor = store.note("cursor")

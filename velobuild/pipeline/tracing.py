@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from functools import lru_cache
 
 from velobuild import __version__
 from velobuild.config.schema import Config
@@ -22,6 +22,7 @@ from velobuild.graph.reader import Reader
 from velobuild.graph.routes import moves
 from velobuild.graph.site import Site
 from velobuild.graph.trace import Made, Output, Trace
+from velobuild.markup.versions import installed_versions
 from velobuild.model.keys import Fingerprint, canonical, fingerprint
 from velobuild.model.outputs import Target
 from velobuild.model.reads import EVERY_FIELD, Answer
@@ -30,8 +31,8 @@ from velobuild.render.theme import Theme
 # Whose version can change bytes, beside the engines that a markup recipe names.
 ENGINES = ("babel", "feedgen", "jinja2", "lxml", "markupsafe", "tzdata")
 TRACE_VERSION = 1
-PAGES, POSTS = "pages_live", "posts_live"
-"""The notes of how many pages and posts the live site has."""
+PAGES, POSTS, FILES = "pages_live", "posts_live", "files_live"
+"""The notes of how many pages, posts and files the live site has."""
 PRINTS, UNSHOWN, THEME, PUBLISHING, LOST = "template_prints", "unshown", "theme", "publishing", "lost"
 RECIPE = "recipe"
 
@@ -39,7 +40,7 @@ RECIPE = "recipe"
 def recipe_parts(site: Site, theme: Theme, media_origins: Iterable[str]) -> dict[str, str]:
     """All that every page depends on and no key names, by a name that a person knows, as hashes."""
     config = {f"[{name}] in velobuild.toml": value for name, value in plain_config(site.config).items()}
-    engines = {f"the package {name}": engine_version(name) for name in ENGINES}
+    engines = {f"the package {name}": version for name, version in _engines().items()}
     parts = {
         "velobuild itself": [TRACE_VERSION, __version__],
         **config,
@@ -53,6 +54,11 @@ def recipe_parts(site: Site, theme: Theme, media_origins: Iterable[str]) -> dict
     return {name: fingerprint(value).hex() for name, value in parts.items()}
 
 
+@lru_cache(maxsize=1)
+def _engines() -> dict[str, str]:
+    return installed_versions(ENGINES)
+
+
 def plain_config(config: Config) -> dict[str, object]:
     """The configuration without what changes no byte of the site."""
     values = asdict(config)
@@ -62,14 +68,6 @@ def plain_config(config: Config) -> dict[str, object]:
         for name in ("token_env", "token_file", "rate_limit"):
             source.pop(name)
     return values
-
-
-def engine_version(name: str) -> str:
-    """A package's version; "" if it is not installed."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
 
 
 @dataclass(slots=True)

@@ -10,8 +10,10 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from velobuild.config.schema import Secret
+from velobuild.content.assets import AssetTable
 from velobuild.content.database import Connection
 from velobuild.content.dirty import PostBefore, marked
 from velobuild.content.memo import Memo, memo_key
@@ -23,14 +25,14 @@ from velobuild.graph.reader import Reader
 from velobuild.graph.routes import reserved, tags_are_apart
 from velobuild.graph.site import Site
 from velobuild.graph.trace import Made
+from velobuild.model.assets import path_of
 from velobuild.model.entries import Collection
 from velobuild.model.outputs import OutputFile, Published, Target
 from velobuild.pipeline.fetching import MediaMoves, fetch_some
 from velobuild.pipeline.run import Run
-from velobuild.pipeline.tracing import PAGES, POSTS, Plan, Tracing
+from velobuild.pipeline.tracing import FILES, PAGES, POSTS, Plan, Tracing
 from velobuild.publish.guard import SecretScan, shrink
 from velobuild.publish.inplace import InPlace
-from velobuild.publish.manifest import Manifest
 from velobuild.publish.releases import Releases, write_file
 from velobuild.publish.update import Update
 from velobuild.render.theme import Theme
@@ -43,12 +45,12 @@ IN_THE_WAY = frozenset({Collection.PAGES.value})
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """What an update did. `rendered` are the paths that were rendered, whether their bytes changed or not."""
+    """What an update did. `files` are those that stayed as they were; `rendered` counts pages, changed or not."""
 
     published: Published
     pages: int
     files: int
-    rendered: tuple[str, ...]
+    rendered: int
 
 
 def update(
@@ -85,7 +87,7 @@ def update(
     if plan is None or len(plan.targets) > OUTPUTS_MAX:
         return None
     if not plan.targets and not plan.gone and not media.puts and not media.removals:
-        return _nothing(run, tracing, publisher)
+        return _nothing(run, connection, theme, tracing, publisher)
     return _publish(run, connection, site, theme, publisher, tracing, plan, media)
 
 
@@ -127,26 +129,32 @@ def _prepare(run: Run, connection: Connection, site: Site) -> bool:
     return True
 
 
-def _nothing(run: Run, tracing: Tracing, publisher: Releases | InPlace) -> Updated | None:
+def _nothing(
+    run: Run, connection: Connection, theme: Theme, tracing: Tracing, publisher: Releases | InPlace
+) -> Updated | None:
     """Nothing that a page shows has changed: the rows say so, and the live files are looked at."""
-    live = publisher.live()
-    if live is None or not is_whole(live, run.loaded.out):
+    if not is_whole(connection, theme, run.loaded.out):
         return None
     if not tracing.commit(publisher.identity(), run.warn, {}):
         return None
-    return Updated(Published(None, ()), int(live.meta.get("pages", "0")), len(live.files), ())
+    store = Store(connection)
+    return Updated(Published(None, ()), int(store.note(PAGES) or "0"), int(store.note(FILES) or "0"), 0)
 
 
-def is_whole(live: Manifest, out: os.PathLike[str]) -> bool:
-    """Whether every file of the live release is there in its size. Its bytes are compared when something changes."""
+def is_whole(connection: Connection, theme: Theme, out: Path) -> bool:
+    """Whether every live file is there, those of pages in their size. `audit` compares their bytes."""
     place = os.fspath(out)
-    for path, file in live.files.items():
-        try:
+    try:
+        for path, size_bytes in connection.execute("SELECT path, size_bytes FROM output WHERE sha256 != ''"):
             # One of thousands: a Path for each would cost more than the question.
-            if os.stat(f"{place}/{path}").st_size != file.size_bytes:  # noqa: PTH116
+            if os.stat(f"{place}/{path}").st_size != size_bytes:  # noqa: PTH116
                 return False
-        except OSError:
-            return False
+        for static in (*theme.assets.values(), *theme.verbatim.values()):
+            os.stat(f"{place}/{static.path}")  # noqa: PTH116
+        for _, sha256, extension in AssetTable(connection).files():
+            os.stat(f"{place}/{path_of(sha256, extension)}")  # noqa: PTH116
+    except OSError:
+        return False
     return True
 
 
@@ -176,7 +184,9 @@ def _publish(
             return None
         copied = [staged.copy_in(path, *source) for path, source in sorted(media.puts.items())]
         removals = [*(output.target.path for output in plan.gone), *sorted(media.removals)]
-        notes = {PAGES: str(pages), POSTS: str(posts)}
+        born = sum(cause.kind == "new" for cause in plan.causes.values())
+        files_live = int(store.note(FILES) or "0") + born + len(copied) - len(removals)
+        notes = {PAGES: str(pages), POSTS: str(posts), FILES: str(files_live)}
         gone = {output.target.params["id"]: None for output in plan.gone if output.target.route == "post"}
         paths = {target.params["id"]: target.path for target in plan.targets if target.route == "post"}
         with run.phase("publish"):
@@ -190,7 +200,8 @@ def _publish(
             )
     finally:
         staged.discard()
-    return Updated(Published(None, changes), pages, 0, tuple(target.path for target in plan.targets))
+    unchanged = files_live - len(files) - len(copied)
+    return Updated(Published(None, changes), pages, unchanged, len(plan.targets))
 
 
 def _commit(tracing: Tracing, publisher: Releases | InPlace, run: Run, notes: dict[str, str]) -> None:

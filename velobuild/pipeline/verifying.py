@@ -29,7 +29,7 @@ from velobuild.graph.builds import removal_of
 from velobuild.graph.explain import explain
 from velobuild.graph.trace import Trace
 from velobuild.graph.wording import gone_words
-from velobuild.media.needed import objects_of
+from velobuild.media.uses import objects_of
 from velobuild.model.ports import Warn
 from velobuild.pipeline.building import build, publisher_of
 from velobuild.pipeline.run import BuildOptions

@@ -8,7 +8,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -43,15 +43,36 @@ class Home(Protocol):
         ...
 
 
-def write_file(folder: Path, path: str, content: bytes, phase: Phase = Phase.PAGES) -> OutputFile:
+def write_file(
+    folder: Path, path: str, content: bytes, phase: Phase = Phase.PAGES, *, stamp: Stamp | None = None
+) -> OutputFile:
     """Write one new file below a staging folder; for worker processes, whose parent then calls `record`.
 
-    Raises GuardRefused VB5003 for an unsafe path, OutputError if the bytes did not all reach the file.
+    `stamp` gives the file its time, which `record` then need not. Raises GuardRefused VB5003 for an unsafe path,
+    OutputError if the bytes did not all reach the file.
     """
     check_path(path)
     with disk_errors("a file could not be written", path):
-        disk.create_file(folder, path, [content])
+        disk.create_file(folder, path, [content], mtime_s=None if stamp is None else stamp(path))
     return OutputFile(path, hashlib.sha256(content).hexdigest(), len(content), phase)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Unix seconds for new bytes at a path: later than the old ones', whatever the clock says.
+
+    Web servers answer 304 from mtime and size; equal ones would keep the old page in every browser's cache.
+    """
+
+    live_folder: Path
+    now_s: int
+
+    def __call__(self, path: str) -> int:
+        try:
+            old = os.stat(f"{self.live_folder}/{path}", follow_symlinks=False)  # noqa: PTH116 - one of thousands
+        except OSError:
+            return self.now_s
+        return max(self.now_s, int(old.st_mtime) + 1)
 
 
 class Staging:
@@ -94,19 +115,26 @@ class Staging:
                 self._create(path, lambda: [content])
         return self._add(file)
 
-    def record(self, file: OutputFile) -> OutputFile:
-        """Take in a file that a worker wrote below `folder` with `write_file`. Its bytes are checked in `publish`."""
-        with (
-            self._claimed(file.path),
-            disk_errors("a staged file cannot be recorded", file.path),
-            disk.parent_of(self.folder, file.path) as (parent, name),
-        ):
-            if self._reuse(file):
-                os.unlink(name, dir_fd=parent)
-            else:
-                mtime_s = self._mtime_s(file.path)
-                os.utime(name, (mtime_s, mtime_s), dir_fd=parent, follow_symlinks=False)
+    def record(self, file: OutputFile, *, stamped: bool = False) -> OutputFile:
+        """Take in a file that a worker wrote below `folder` with `write_file`. Its bytes are checked in `publish`.
+
+        `stamped`: with `stamp`.
+        """
+        with self._claimed(file.path), disk_errors("a staged file cannot be recorded", file.path):
+            reused = self._reuse(file)
+            if reused or not stamped:
+                with disk.parent_of(self.folder, file.path) as (parent, name):
+                    if reused:
+                        os.unlink(name, dir_fd=parent)
+                    else:
+                        mtime_s = self.stamp(file.path)
+                        os.utime(name, (mtime_s, mtime_s), dir_fd=parent, follow_symlinks=False)
         return self._add(file)
+
+    @property
+    def stamp(self) -> Stamp:
+        """The times of the files of this release."""
+        return Stamp(self._live_folder, int(self._now.timestamp()))
 
     def keep(self, path: str) -> OutputFile | None:
         """The live release's file, unchanged. None if there is none or its bytes are no longer those of the manifest
@@ -255,22 +283,13 @@ class Staging:
 
     def _create(self, path: str, chunks: Callable[[], Iterator[bytes] | list[bytes]]) -> None:
         with disk_errors("a file could not be written", path):
-            mtime_s = self._mtime_s(path)
+            mtime_s = self.stamp(path)
             self._with_room(lambda: disk.create_file(self.folder, path, chunks(), mtime_s=mtime_s))
 
     @staticmethod
     def _from_start(opened: int) -> Iterator[bytes]:
         os.lseek(opened, 0, os.SEEK_SET)
         return disk.chunks_of(opened)
-
-    def _mtime_s(self, path: str) -> int:
-        """Unix seconds for new bytes at `path`: later than the old ones', whatever the clock says.
-
-        Web servers answer 304 from mtime and size; equal ones would keep the old page in every browser's cache.
-        """
-        now_s = int(self._now.timestamp())
-        old = disk.look(self._live_folder / path)
-        return max(now_s, int(old.st_mtime) + 1) if old else now_s
 
     def _with_room(self, attempt: Callable[[], None]) -> None:
         try:

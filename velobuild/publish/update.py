@@ -24,6 +24,7 @@ from velobuild.publish import disk
 from velobuild.publish.disk import disk_errors
 from velobuild.publish.guard import Guard, Staged
 from velobuild.publish.manifest import PHASES, Manifest
+from velobuild.publish.staging import Stamp
 
 ORDER = (Phase.ASSETS, Phase.PAGES, Phase.LISTS)
 LOG_BYTES_MAX = 1 << 20
@@ -218,9 +219,7 @@ class Update:
 
     def _stamp(self, path: str) -> None:
         """Later than the file that it replaces, whatever the clock says: web servers answer 304 from mtime and size."""
-        now_s = int(self._now.timestamp())
-        old = disk.look(self._live_folder / path)
-        mtime_s = max(now_s, int(old.st_mtime) + 1) if old else now_s
+        mtime_s = Stamp(self._live_folder, int(self._now.timestamp()))(path)
         os.utime(self.folder / path, (mtime_s, mtime_s), follow_symlinks=False)
 
 

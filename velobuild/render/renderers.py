@@ -35,6 +35,11 @@ class Rendering:
         self.reader = reader
         self.templates = Templates(theme, reader)
 
+    def read_from(self, reader: Reader) -> None:
+        """Go on with another reader, of a later revision."""
+        self.reader = reader
+        self.templates.read_from(reader)
+
     def file(self, target: Target) -> File:
         """Raises ContentProblem."""
         return RENDERERS[target.renderer](self, target)
@@ -81,8 +86,8 @@ def _sitemap_part(rendering: Rendering, target: Target) -> File:
     from velobuild.render.sitemap import SitemapUrl, sitemap
 
     reader, params = rendering.reader, target.params
-    if "month" in params:
-        rows = reader.places(params["month"], limit=params["limit"], offset=params["start"])
+    if "span" in params:
+        rows = reader.places(params["span"], start=params["start"], limit=params["limit"])
         return target.path, sitemap(_post_urls(reader, rows)), Phase.LISTS
     else:
         home = SitemapUrl(reader.site.absolute(reader.site.url_of("/")))

@@ -218,7 +218,7 @@ def _quoted(templates: list[tuple[int, str, bytes]]) -> frozenset[str]:
 def _assets(
     folders: tuple[Path, ...], verbatim: Mapping[str, StaticFile], named: frozenset[str]
 ) -> dict[str, StaticFile]:
-    css = highlight.stylesheet().encode()
+    css = highlight.shipped_stylesheet().encode()
     sha256 = hashlib.sha256(css).hexdigest()
     assets = {HIGHLIGHT: StaticFile(None, css, sha256, _hashed(HIGHLIGHT, sha256))}
     for place in reversed(folders[1:]):

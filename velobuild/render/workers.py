@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import multiprocessing
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,7 +125,7 @@ def prepare_bodies(site: Site, post_ids: Sequence[str], *, jobs: int) -> Iterato
 def render_all(job: RenderJob, *, jobs: int) -> Iterator[Rendered]:
     """Render the job's targets, in chunks, in their order."""
     # Not before: a build that finds nothing to do needs no Jinja. Not later: forked workers share what is loaded.
-    from velobuild.render.renderers import Rendering
+    from velobuild.render.kept import current_rendering
 
     rendering: list[Rendering] = []
 
@@ -136,7 +133,7 @@ def render_all(job: RenderJob, *, jobs: int) -> Iterator[Rendered]:
         if not rendering:
             connection = snapshot(connect(job.site.state / FILE_NAME, read_only=True))
             opened.callback(connection.close)
-            rendering.append(Rendering(Reader(connection, job.site), job.theme))
+            rendering.append(current_rendering(Reader(connection, job.site), job.theme))
         return _render(job, rendering[0], job.targets[start : start + CHUNK])
 
     # A reader that is left open keeps SQLite from folding the write-ahead log into the file when the build ends.
@@ -230,6 +227,10 @@ def _spread(chunk: Callable[[int], T], items: int, workers: int) -> Iterator[T]:
     if not workers:
         yield from map(chunk, starts)
         return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
     global _chunk
     _chunk = chunk
     gc.collect()

@@ -37,7 +37,8 @@ WAITING: tuple[Phase, ...] = ("idle", "headers", "body")
 class Limits:
     """Bounds on what a peer may do. Times are whole: a byte now and then lengthens none of them.
 
-    `per_peer` holds for addresses that are not among `proxies`, behind which everybody stands.
+    `per_peer` holds for addresses that are not among `proxies`, behind which everybody stands: this machine, also as a
+    socket for both families names it, and a Unix socket, whose peers have no address.
     """
 
     header_bytes: int = 8 * 1024
@@ -48,7 +49,7 @@ class Limits:
     reply_s: float = 30.0
     connections: int = 1_000
     per_peer: int = 100
-    proxies: frozenset[str] = frozenset({"127.0.0.1", "::1"})
+    proxies: frozenset[str] = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1", ""})
 
     def seconds(self, phase: Phase) -> float:
         return {"idle": self.idle_s, "headers": self.headers_s, "body": self.body_s, "reply": self.reply_s}[phase]

@@ -10,19 +10,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
-from velobuild.config.schema import Loaded
+from velobuild.config.schema import Loaded, Secret
 from velobuild.errors import SourceUnavailable, VelobuildError
 from velobuild.model.outputs import BuildReport
 from velobuild.model.ports import Clock
 from velobuild.serve.child import BuildRequest, Built, Crashed, Failed, Outcome
 from velobuild.serve.logs import say
-from velobuild.serve.loop_after import hook_environment, run_hook
+from velobuild.serve.loop_after import hook_environment, published_facts, run_hook
 from velobuild.serve.loop_follow import FollowUp, again
 from velobuild.serve.loop_pace import Pace, backoff_s
 from velobuild.serve.loop_work import Work, work_of
@@ -73,6 +73,7 @@ class SiteLoop:
         told: Callable[[SiteStatus], None] | None = None,
         status: SiteStatus | None = None,
         also_warn: Callable[[], str | None] = lambda: None,
+        secrets: Callable[[], Iterable[Secret]] = lambda: (),
         chance: Callable[[], float] | None = None,
     ) -> None:
         self._site = site
@@ -85,6 +86,7 @@ class SiteLoop:
         self._monotonic = monotonic
         self._told = told or (lambda status: write_status(loaded.state, status))
         self._also_warn = also_warn
+        self._secrets = secrets
         self._chance = {} if chance is None else {"chance": chance}
         listen = loaded.config.listen
         self._pace = Pace(quiet_s=listen.quiet_ms / 1000, latest_s=listen.latest_s)
@@ -267,7 +269,7 @@ class SiteLoop:
             left_in_window=self.status.left_in_window if sync is None else sync.left_in_window,
         )
         if live:
-            self._run_hooks(report)
+            self._run_hooks(self._loaded.config.listen.after, published_facts(report))
 
     def _mark(self, ids: list[int], row: BuildRow, report: BuildReport) -> None:
         """When the events' posts were fetched, built and published, as the build's own phases tell."""
@@ -303,6 +305,8 @@ class SiteLoop:
         self.status = self.status.with_build(row)
         next_try_at = now + timedelta(seconds=wait_s)
         self._show(state=state, failures=failures, next_try_at=next_try_at, last_error=text, last_error_at=now)
+        if failures == DEGRADED_FROM and state == "degraded":
+            self._run_hooks(self._loaded.config.listen.degraded, {"VELOBUILD_ERROR": text})
 
     def _retry_s(self, failures: int, error: VelobuildError | None) -> float:
         wait_s = backoff_s(failures, **self._chance)
@@ -322,12 +326,12 @@ class SiteLoop:
         self._not_before = self._monotonic() + wait_s
         return wait_s
 
-    def _run_hooks(self, report: BuildReport) -> None:
-        loaded = self._loaded
-        listen = loaded.config.listen
-        environment = hook_environment(self._variables, loaded.tokens, site=self._site, out=loaded.out, report=report)
-        for command in listen.after:
-            ran = run_hook(command, folder=loaded.root, environment=environment, within_s=listen.after_s)
+    def _run_hooks(self, commands: tuple[tuple[str, ...], ...], facts: Mapping[str, str]) -> None:
+        loaded, within_s = self._loaded, self._loaded.config.listen.after_s
+        secrets = (*loaded.tokens, *self._secrets())
+        environment = hook_environment(self._variables, secrets, site=self._site, out=loaded.out, facts=facts)
+        for command in commands:
+            ran = run_hook(command, folder=loaded.root, environment=environment, within_s=within_s)
             level = logging.INFO if ran.ok else logging.ERROR
             say(level, "ran a command", site=self._site, command=" ".join(command), code=ran.code, said=ran.said)
             if not ran.ok:

@@ -31,14 +31,17 @@ class HookRan:
 
 
 def hook_environment(
-    variables: Mapping[str, str], secrets: Iterable[Secret], *, site: str, out: Path, report: BuildReport
+    variables: Mapping[str, str], secrets: Iterable[Secret], *, site: str, out: Path, facts: Mapping[str, str]
 ) -> dict[str, str]:
-    """The service's environment without its secrets, whatever their variables are called, and what was published."""
+    """The service's environment without its secrets, whatever their variables are called, and what happened."""
     hidden = {secret.reveal() for secret in secrets}
     kept = {name: value for name, value in variables.items() if value not in hidden}
-    return kept | {
-        "VELOBUILD_SITE": site,
-        "VELOBUILD_OUT": str(out),
+    return {**kept, "VELOBUILD_SITE": site, "VELOBUILD_OUT": str(out), **facts}
+
+
+def published_facts(report: BuildReport) -> dict[str, str]:
+    """What a command is told of a publication."""
+    return {
         "VELOBUILD_RELEASE": "" if report.release is None else str(report.release),
         "VELOBUILD_CHANGED": str(report.created + report.rewritten),
         "VELOBUILD_REMOVED": str(report.removed),

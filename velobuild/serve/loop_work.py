@@ -10,7 +10,14 @@ from velobuild.model.ports import NamedPost
 from velobuild.serve.queue import NO_WORK, POST_KINDS, Event
 from velobuild.sources.dates import NoDate, parse_date
 
-THERE = {"post.published": True, "post.updated": True, "post.deleted": False, "post.unpublished": False}
+THERE = {
+    "post.published": True,
+    "post.updated": True,
+    "post.deleted": False,
+    "post.unpublished": False,
+    "post.changed": None,
+}
+"""What an event claims of its post: that it is published, that it is not, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)

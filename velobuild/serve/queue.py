@@ -35,7 +35,8 @@ PRUNED_EVERY = 1_000
 LONGEST_BODY = 64 * 1024
 """So much of a body that could not be used is kept, in bytes."""
 
-POST_KINDS = frozenset({"post.published", "post.updated", "post.deleted", "post.unpublished"})
+POST_KINDS = frozenset({"post.published", "post.updated", "post.deleted", "post.unpublished", "post.changed"})
+"""`post.changed` says nothing of what the post is now: it may be a draft as well."""
 NO_WORK = frozenset({"ping", "other"})
 """Kinds that are kept for people to see, and never given to a build."""
 UNUSABLE = "unusable"

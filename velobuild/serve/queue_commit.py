@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from velobuild.errors import OutputError
 from velobuild.model.ports import Clock
-from velobuild.serve.queue import Event, Letter, Queue
+from velobuild.serve.queue import NO_WORK, Event, Letter, Queue
 
 PATIENCE_S = 8.0
 """A sender waits 10 s: it had better hear that it should try again than nothing."""
@@ -98,7 +98,7 @@ class GroupCommit:
         letters = [letter for one in batch for letter in one.letters]
         owed = sorted(self._owed)
         events += [Event(site, "queue", "reconcile", None, None, None, self._clock(), None) for site in owed]
-        sites = {event.site for event in events}
+        sites = {event.site for event in events if event.kind not in NO_WORK}
         kept = False
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._queue.accept, events, letters)

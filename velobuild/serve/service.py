@@ -27,10 +27,11 @@ from velobuild.errors import VelobuildError
 from velobuild.model.ports import Clock
 from velobuild.serve.child import BuildChild
 from velobuild.serve.guard import Guard, Guarded, Limits, configured, connections_allowed
+from velobuild.serve.hearing import Hearing
 from velobuild.serve.logs import say
 from velobuild.serve.loop import SiteLoop
 from velobuild.serve.metrics import exposition
-from velobuild.serve.queue import Queue
+from velobuild.serve.queue import Kept, Queue
 from velobuild.serve.receiver import PREFIX, Receiver, Seen, SiteHook, application
 from velobuild.serve.status import SiteStatus, plain, post_json, queue_json, record_json, status_json, write_status
 from velobuild.serve.status_page import pages
@@ -38,6 +39,7 @@ from velobuild.serve.status_page import pages
 DRAIN_S = 2.0
 """How long a connection that was accepted may take to send its request while the service ends."""
 LAST_BUILD_S = 1.0
+END_S = 2.5
 EVENTS_SHOWN = 20
 REFUSED_FOR = timedelta(hours=1)
 REFUSED_MANY = 3
@@ -48,14 +50,18 @@ class Served:
     """A site as it is configured now."""
 
     loaded: Loaded
-    hook: SiteHook
+    hook: SiteHook | None
+    """None where nobody delivers: the CMS tells of its changes by itself."""
     secrets: tuple[Secret, ...]
     """Everything of it that no log may show."""
     status_token: Secret | None = None
 
 
 class Service:
-    """Sites by name; `load` gives one as its configuration is now, and is asked again for SIGHUP."""
+    """Sites by name; `load` gives one as its configuration is now, and is asked again for SIGHUP.
+
+    `stirred` is called, from any thread, when work came in or a site's status changed; it must return at once.
+    """
 
     def __init__(
         self,
@@ -66,15 +72,19 @@ class Service:
         cache: Path | None,
         clock: Clock,
         variables: Mapping[str, str],
+        stirred: Callable[[], None] = lambda: None,
     ) -> None:
         self._load = dict(sites)
         self._served = dict(served)
         self._clock = clock
         self._queue = Queue(queue_file, clock)
-        self._hooks = {name: one.hook for name, one in served.items()}
+        self._cache = cache
+        self._stirred = stirred
+        self._hooks = {name: one.hook for name, one in served.items() if one.hook is not None}
         self._receiver: Receiver | None = None
         self._children: dict[str, BuildChild] = {}
         self._loops: dict[str, SiteLoop] = {}
+        self._hearings: dict[str, Hearing] = {}
         self._ending = False
         for name, one in served.items():
             child = BuildChild(memory_bytes=one.loaded.config.listen.build_memory_mb * 1_000_000)
@@ -94,11 +104,15 @@ class Service:
                 cache=cache,
                 clock=clock,
                 variables=variables,
-                told=lambda status, folder=one.loaded.state: write_status(folder, status),  # type: ignore[misc]
+                told=lambda status, folder=one.loaded.state: self._told(folder, status),  # type: ignore[misc]
                 status=status,
-                also_warn=lambda name=name: self._door_warning(name),  # type: ignore[misc]
+                secrets=lambda: self.secrets,
+                also_warn=lambda name=name: self._door_warning(name) or self._hearings[name].warning(),  # type: ignore[misc]
             )
-        self._threads = [threading.Thread(target=loop.run, name=f"loop {name}") for name, loop in self._loops.items()]
+            self._hearings[name] = Hearing(name, self._loops[name], self._queue, clock=clock)
+        self._threads = [
+            threading.Thread(target=loop.run, name=f"loop {name}", daemon=True) for name, loop in self._loops.items()
+        ]
 
     @property
     def secrets(self) -> Iterator[Secret]:
@@ -120,12 +134,22 @@ class Service:
             child.start()
         for thread in self._threads:
             thread.start()
+        for name, hearing in self._hearings.items():
+            hearing.subscribe(self._served[name].loaded, cache=self._cache)
         try:
             asyncio.run(self._serve(listeners, ready))
         finally:
             self._end()
 
+    def _told(self, folder: Path, status: SiteStatus) -> None:
+        write_status(folder, status)
+        self._stirred()
+
     # What the pages show.
+
+    def seen(self, site: str, count: int) -> tuple[SiteStatus, tuple[Kept, ...]]:
+        """How the site fares, and its last events, the newest first."""
+        return self._loops[site].status, self._queue.recent(site, count)
 
     def overview(self) -> dict[str, Any]:
         return {
@@ -212,6 +236,7 @@ class Service:
         loop = self._loops.get(site)
         if loop is not None:
             loop.wake()
+        self._stirred()
 
     async def _reload(self) -> None:
         """Read every site's configuration and secrets anew. What cannot be used keeps the old ones in force."""
@@ -223,12 +248,18 @@ class Service:
                     error=str(error))  # fmt: skip
                 continue
             self._served[name] = served
-            self._hooks[name] = served.hook
+            if served.hook is None:
+                self._hooks.pop(name, None)
+            else:
+                self._hooks[name] = served.hook
             self._loops[name].reload(served.loaded)
-            say(logging.INFO, "reloaded", site=name, secrets=len(served.hook.secrets))
+            await asyncio.to_thread(self._hearings[name].subscribe, served.loaded, cache=self._cache)
+            say(logging.INFO, "reloaded", site=name, secrets=0 if served.hook is None else len(served.hook.secrets))
 
     def _end(self) -> None:
         self._ending = True
+        for hearing in self._hearings.values():
+            hearing.close()
         for loop in self._loops.values():
             loop.end()
         for thread in self._threads:
@@ -237,8 +268,10 @@ class Service:
         for ender in enders:
             ender.start()
         for thread in (*enders, *self._threads):
-            thread.join()
-        self._queue.close()
+            thread.join(END_S)
+        # A thread that is left waits for one of the operator's commands: its events are finished, and it ends with us.
+        if not any(thread.is_alive() for thread in self._threads):
+            self._queue.close()
 
 
 class Server(uvicorn.Server):

@@ -23,20 +23,31 @@ from velobuild.model.ports import Clock, Progress, Warn, utc_now
 from velobuild.pipeline import BuildOptions
 from velobuild.pipeline import build as pipeline_build
 from velobuild.pipeline import sync as pipeline_sync
-from velobuild.render.theme import load_theme
 from velobuild.serve.display import Display, Reason
 from velobuild.serve.overlay import findings_of, findings_of_warnings
 from velobuild.serve.preview_live import LivePreview
 from velobuild.serve.realtime import Listening
 from velobuild.serve.reload import Hub
-from velobuild.serve.watch import FileWatch, Places
+from velobuild.serve.watch import FileWatch
+from velobuild.serve.watch_inbox import Inbox
 from velobuild.serve.watch_pace import Pace, pace_for
+from velobuild.serve.watch_places import (
+    LOCAL,
+    asked_sources,
+    asks_otherwise,
+    chain_of,
+    is_of_theme,
+    places_of,
+    prefix_of,
+    shown,
+)
 from velobuild.sources import realtime_of
 from velobuild.sources.pocketbase_realtime import Hint, HintKind
 
 END_OF_TIME = datetime.fromisoformat("9999-12-31T00:00:00+00:00")
 """With drafts every date has come."""
-THEME_PARTS = ("templates", "static", "locales")
+WITH_DRAFTS = frozenset({"velocms", "pocketbase", LOCAL})
+"""The types of source that may show drafts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,34 +57,6 @@ class WatchOptions:
     offline: bool = False
     allow_shrink: bool = False
     poll_s: float | None = None
-
-
-class Inbox:
-    """What happened since the loop looked last, merged. Filled from any thread."""
-
-    def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self._stirred = False
-        self._hints: list[Hint] = []
-
-    def stir(self) -> None:
-        """Files may have changed."""
-        with self._condition:
-            self._stirred = True
-            self._condition.notify()
-
-    def hint(self, hint: Hint) -> None:
-        with self._condition:
-            self._hints.append(hint)
-            self._condition.notify()
-
-    def take(self, timeout_s: float | None) -> tuple[bool, tuple[Hint, ...]]:
-        """(whether files may have changed, hints), as soon as there is either, or neither once the time is up."""
-        with self._condition:
-            self._condition.wait_for(lambda: self._stirred or self._hints, timeout_s)
-            taken = (self._stirred, tuple(self._hints))
-            self._stirred, self._hints = False, []
-            return taken
 
 
 class WatchLoop:
@@ -106,8 +89,7 @@ class WatchLoop:
         self._clock = clock
         self._monotonic = monotonic
         self._inbox = Inbox()
-        self._folders: tuple[Path, ...] = (loaded.root,)
-        self._learn_folders()
+        self._folders = chain_of(loaded)
         # Looked at before the first build: what is saved while it runs is found after it.
         self._files = FileWatch(
             places_of(loaded, self._folders), stirred=self._inbox.stir, warn=self._note, clock=clock
@@ -130,12 +112,18 @@ class WatchLoop:
 
     def how_the_cms_is_heard(self) -> str:
         """For people."""
-        hosts = ", ".join(dict.fromkeys(single.config.source.url or "" for single in self._loaded.each_source()))
+        hosts = ", ".join(dict.fromkeys(source.url or "" for source in asked_sources(self._loaded)))
+        if not hosts:
+            return "none: all posts are on this machine"
         if self._options.offline:
             return "not asked (offline)"
         if self._options.poll_s is None and realtime_of(self._loaded, cache=self._cache):
             return f"{hosts}, which tells of changes"
         return f"{hosts}, asked every {self._pace.pause_s:g} s"
+
+    def without_drafts(self) -> str:
+        """The sources that show none whatever is asked of them, for people; "" if there is none."""
+        return ", ".join(source.type for source in self._loaded.config.sources if source.type not in WITH_DRAFTS)
 
     def first_build(self) -> None:
         """Before any thread is there, so that a large site may use all processors."""
@@ -160,10 +148,10 @@ class WatchLoop:
             self._due_at = None
         found = self._ask() if not (changed or told or due) and self._asks_now(hints) else None
         if changed or told or due or found is not None:
-            names = tuple(self._shown(file) for file in changed)
-            online = bool(told or found is not None or due or self._owed) or any(
-                self._needs_cms(file) for file in changed
-            )
+            names = tuple(shown(file, self._folders) for file in changed)
+            fresh = any(hint.kind is HintKind.SUBSCRIBED for hint in hints)
+            from_here = all(is_of_theme(file, self._folders) for file in changed)
+            online = bool(told or fresh or found is not None or due or self._owed) or not from_here
             assets = any("static" in file.parts for file in changed)
             self._round(Reason(names, told, asked=found, due=due), online=online, assets=assets)
 
@@ -236,7 +224,7 @@ class WatchLoop:
                 self._loaded = self._load()
             except ConfigError as error:
                 self._config_broken = True
-                self._failed(Reason(tuple(self._shown(file) for file in changed)), error)
+                self._failed(Reason(tuple(shown(file, self._folders) for file in changed)), error)
                 return False
             self._config_broken = False
             self._preview.show(self._loaded.out, prefix_of(self._loaded))
@@ -246,32 +234,9 @@ class WatchLoop:
         elif self._config_broken:
             self._display.note(f"{self._loaded.file.name} is still to be mended")
             return False
-        self._learn_folders()
+        self._folders = chain_of(self._loaded, self._folders)
         self._files.move(places_of(self._loaded, self._folders))
         return True
-
-    def _learn_folders(self) -> None:
-        """The theme's chain, the site's own folder first; that of before while the theme cannot be read."""
-        try:
-            self._folders = load_theme(self._loaded.config, self._loaded.root).folders
-        except VelobuildError:
-            config = self._loaded.config.theme
-            own = (self._loaded.root / config.path,) if config.path else ()
-            self._folders = tuple(dict.fromkeys((self._loaded.root, *own, *self._folders[1:])))
-
-    def _needs_cms(self, file: Path) -> bool:
-        """Whether a change of the file may ask for content or media that are not here yet."""
-        parts = {folder / part for folder in self._folders for part in THEME_PARTS}
-        return not any(file.is_relative_to(part) for part in parts) and file.name != "theme.toml"
-
-    def _shown(self, file: Path) -> str:
-        root = self._loaded.root
-        if file.is_relative_to(root):
-            return file.relative_to(root).as_posix()
-        for folder in self._folders[1:]:
-            if file.is_relative_to(folder):
-                return f"{folder.name}/{file.relative_to(folder).as_posix()}"
-        return str(file)
 
     # The CMS.
 
@@ -290,15 +255,21 @@ class WatchLoop:
 
     def _asks_now(self, hints: tuple[Hint, ...]) -> bool:
         """Whether it is time to ask the CMS. A new subscription must: what happened before it is told to nobody."""
-        if self._options.offline or self._config_broken:
+        if self._config_broken or not self._asks:
             return False
         if any(hint.kind is HintKind.SUBSCRIBED for hint in hints):
             return True
         waits = self._is_told() and not self._owed
         return not waits and self._monotonic() >= self._asked_at + self._pace.pause_s
 
+    @property
+    def _asks(self) -> bool:
+        """Whether there is anything to ask, and leave to do so."""
+        return not self._options.offline and bool(asked_sources(self._loaded))
+
     def _is_told(self) -> bool:
-        every = len(self._loaded.each_source()) if self._listening is not None else -1
+        """Whether every CMS tells of its changes now."""
+        every = len(asked_sources(self._loaded))
         return self._listening is not None and self._listening.live and every == self._listening.count
 
     def _ask(self) -> SyncReport | None:
@@ -335,13 +306,13 @@ class WatchLoop:
         self._display.cms_lost(error, self._pace.pause_s)
 
     def _pace_of(self, loaded: Loaded) -> Pace:
-        hosts = [urlsplit(single.config.source.url or "").hostname or "" for single in loaded.each_source()]
+        hosts = [urlsplit(source.url or "").hostname or "" for source in asked_sources(loaded)]
         return pace_for(near=all(is_loopback(host) for host in hosts), chosen_s=self._options.poll_s)
 
     def _pause_s(self) -> float | None:
         """How long nothing may happen before it is time to look."""
         pauses: list[float] = []
-        if not self._options.offline and (not self._is_told() or self._owed):
+        if self._asks and (not self._is_told() or self._owed):
             pauses.append(self._asked_at + self._pace.pause_s - self._monotonic())
         if self._due_at is not None:
             pauses.append((self._due_at - self._clock()).total_seconds())
@@ -349,26 +320,6 @@ class WatchLoop:
 
     def _note(self, finding: Diagnostic) -> None:
         self._display.note(finding.what)
-
-
-def places_of(loaded: Loaded, folders: tuple[Path, ...]) -> Places:
-    """What a site is made from on this machine. `folders` are the theme's chain, the site's own first."""
-    watched = [folder / part for folder in folders for part in THEME_PARTS]
-    watched.append(loaded.root / loaded.config.content.pages)
-    watched += [loaded.root / source.path for source in loaded.config.sources if source.type == "folder"]
-    files = [loaded.file, loaded.root / ".env", *(folder / "theme.toml" for folder in folders[1:])]
-    return Places(tuple(dict.fromkeys(watched)), tuple(dict.fromkeys(files)))
-
-
-def prefix_of(loaded: Loaded) -> str:
-    """The path below which the site is published, such as `/blog`."""
-    return urlsplit(loaded.config.site.base_url).path.rstrip("/")
-
-
-def asks_otherwise(before: Loaded, after: Loaded) -> bool:
-    """Whether the CMS is another one, or is asked with other tokens."""
-    tokens = [[token.reveal() for token in loaded.tokens] for loaded in (before, after)]
-    return before.config.sources != after.config.sources or tokens[0] != tokens[1]
 
 
 def bug(error: Exception) -> VelobuildError:

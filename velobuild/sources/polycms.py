@@ -5,7 +5,7 @@ Nothing but GET is sent. Media and settings need a token; without one the pictur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,26 @@ from velobuild.model.keys import fingerprint
 from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
 from velobuild.sources.covers import kept_covers
 from velobuild.sources.listing import no_progress
-from velobuild.sources.memory import recall
+from velobuild.sources.memory import Memory, recall
+from velobuild.sources.named import NothingKnown
 from velobuild.sources.opening import Opened, connect, site_of
-from velobuild.sources.polycms_api import LEGACY, START, V1, Addresses, Generation, base_of, obj, other_api, rows_of
+from velobuild.sources.polycms_api import (
+    LEGACY,
+    START,
+    V1,
+    Addresses,
+    Generation,
+    base_of,
+    numbers_of,
+    obj,
+    other_api,
+    rows_of,
+)
 from velobuild.sources.polycms_doctor import diagnose
 from velobuild.sources.polycms_listing import PolyListing, page_of
-from velobuild.sources.polycms_posts import FEW, PolyPostReading
-from velobuild.sources.polycms_records import media_raw, settings_raw
+from velobuild.sources.polycms_pages import PageReading
+from velobuild.sources.polycms_posts import FEW, PolyPostReading, read_singly, shows_files
+from velobuild.sources.polycms_records import Numbered, media_raw, settings_raw
 from velobuild.sources.posts import POSTS, Tally, left_out
 from velobuild.sources.records import (
     PUBLISHED,
@@ -38,7 +51,7 @@ from velobuild.sources.records import (
     version_of_entry,
 )
 
-MEDIA, SETTINGS = Collection.MEDIA, Collection.SETTINGS
+MEDIA, PAGES, SETTINGS = Collection.MEDIA, Collection.PAGES, Collection.SETTINGS
 KEY_HINT = "make a key under Blog → Settings in PolyCMS, switch its REST API on there, and export it"
 
 
@@ -59,6 +72,7 @@ class PolyCms:
         self._v1 = client
         self._legacy = client.beside(base_of(config, LEGACY), LEGACY.dialect)
         self._config = config
+        self._posts = replace(config, types=tuple(kind for kind in config.types if kind != "page"))
         self._limits = limits
         self._has_token = has_token
         self._clock = clock
@@ -67,6 +81,7 @@ class PolyCms:
         self._client = client
         self._generation = V1
         self._addresses = Addresses.of(site_of(config))
+        self._total = 0
         self._tally = Tally()
 
     @property
@@ -87,30 +102,46 @@ class PolyCms:
         memory = recall(cursor, self._limits)
         numbered: dict[str, tuple[str, str | None]] = {}
         media = yield from self._media(known, numbered)
-        posts = PolyPostReading(
+        posts = self._reading(known, memory, numbered, self._terms())
+        yield from posts.deltas()
+        memory = replace(memory, left_out=posts.left_out, members=posts.members, glance=posts.glance)
+        yield Delta(POSTS, versions=posts.versions, cursor=memory.cursor(), complete=True)
+        covers = kept_covers(known, posts.versions, posts.covers)
+        yield Delta(MEDIA, versions=media | covers, cursor=memory.cursor(), complete=True)
+        yield from self._pages(known, numbered)
+        for delta in settings:
+            yield replace(delta, cursor=memory.cursor())
+        if self._config.comments:
+            self._warn(Diagnostic("VB2207", "PolyCMS has no comments to read", "source.comments", "leave it at false"))
+
+    def fetch(self, ids: Sequence[str]) -> Iterator[Delta]:
+        """See `FetchesPosts.fetch`. The library is read only where a post shows what is known by a number there."""
+        self._tally = Tally()
+        self._choose()
+        records = read_singly(self._client, ids)
+        numbered: dict[str, tuple[str, str | None]] = {}
+        if any(map(shows_files, records.values())):
+            for _ in self._media(NothingKnown(), numbered):
+                pass
+        memory = recall(None, self._limits)
+        yield from self._reading(NothingKnown(), memory, numbered, None).named(records)
+
+    def _reading(self, known: Known, memory: Memory, numbered: Numbered, terms: str | None) -> PolyPostReading:
+        return PolyPostReading(
             self._client,
             self._generation,
-            self._config,
+            self._posts,
             self._limits,
             known=known,
             memory=memory,
             tally=self._tally,
             addresses=self._addresses,
             media=numbered,
-            terms=self._terms(known),
+            terms=terms,
             now=self._clock(),
             warn=self._warn,
             progress=self._progress,
         )
-        yield from posts.deltas()
-        memory = replace(memory, left_out=posts.left_out, members=posts.members, glance=posts.glance)
-        yield Delta(POSTS, versions=posts.versions, cursor=memory.cursor(), complete=True)
-        covers = kept_covers(known, posts.versions, posts.covers)
-        yield Delta(MEDIA, versions=media | covers, cursor=memory.cursor(), complete=True)
-        for delta in settings:
-            yield replace(delta, cursor=memory.cursor())
-        if self._config.comments:
-            self._warn(Diagnostic("VB2207", "PolyCMS has no comments to read", "source.comments", "leave it at false"))
 
     def _choose(self) -> None:
         """Find out which generation answers, and under which name it knows itself. Raises what the first one said."""
@@ -139,6 +170,7 @@ class PolyCms:
             raise other_api(where, "there is no list of posts") from error
         page_of(body, 1, generation=generation, resource="posts", where=where)
         self._addresses = Addresses.of(site_of(self._config), body)
+        self._total = numbers_of(body).total or 0
 
     def _is_legacy(self, found: VelobuildError) -> bool:
         """Whether the older generation answers: with a list, or by asking for a key where the other asked for none."""
@@ -160,12 +192,12 @@ class PolyCms:
             ) from found
         self._client, self._generation = self._legacy, LEGACY
 
-    def _terms(self, known: Known) -> str | None:
+    def _terms(self) -> str | None:
         """What tags and categories are called now: a renamed one leaves the dates of its posts as they were.
 
         None where all posts are read anyway: they are few, of several types, or of the older generation.
         """
-        if self._generation is LEGACY or len(self._config.types) > 1 or len(known.versions(POSTS)) <= FEW:
+        if self._generation is LEGACY or len(self._posts.types) != 1 or self._total <= FEW:
             return None
         shown: list[Any] = []
         for resource in ("post-tags", "categories"):
@@ -175,6 +207,22 @@ class PolyCms:
                 return None
             shown.append([[row.get(name) for name in ("id", "name", "slug")] for row in rows if isinstance(row, dict)])
         return fingerprint(cleaned(shown)).hex()
+
+    def _pages(self, known: Known, numbered: Numbered) -> Iterator[Delta]:
+        pages = PageReading(
+            self._client,
+            self._generation,
+            self._limits,
+            known,
+            self._tally,
+            self._addresses,
+            numbered,
+            self._clock(),
+            self._warn,
+        )
+        if "page" in self._config.types:
+            yield from pages.deltas()
+        yield Delta(PAGES, versions=pages.versions, complete=True)
 
     def _media(
         self, known: Known, numbered: dict[str, tuple[str, str | None]]

@@ -2,8 +2,8 @@
 
 The server writes HTML when a post is saved. It does not know what its own editor calls quotes and code blocks, and puts
 a comment in their place, text and all; `code`, `highlight`, `superscript` and `subscript` vanish without even that; and
-sections of landing pages are left as markers, for a theme to fill. The document that the author wrote is in
-`content_raw`, so it is shown instead wherever the HTML says less.
+sections of landing pages are left as markers, for a theme to fill; pictures lose their titles and captions. What the
+author wrote is in `content_raw`, so it is shown instead wherever the HTML says less.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ LOST = re.compile(r"<!--\s*(?:Unknown block type|Missing renderer)\b")
 MARKED = re.compile(r"""data-type=["']?landing-block|<!--\s*landing_block:""")
 # A mark of the document → the element that shows it, if the server wrote it.
 SILENT: Mapping[str, str] = {"code": "<code", "highlight": "<mark", "superscript": "<sup", "subscript": "<sub"}
+# The same of what a picture has beside its address.
+OF_PICTURES: Mapping[str, str] = {"caption": "<figcaption", "title": " title="}
 BY_NUMBER = re.compile(r"""(<img\b[^<>]*?\bsrc=)(["'])/media/(\d{1,18})\2""", re.IGNORECASE)
 ATTRIBUTES = r"""(?:\s+[\w:-]+(?:\s*=\s*(?:"[^"]*"|'[^']*'))?)*"""
 MARKER = re.compile(
@@ -97,13 +99,14 @@ def _addressed(value: Any, media: Mapping[str, tuple[str, str | None]]) -> Any:
 def _loses(html: str, blocks: Any) -> bool:
     """Whether the document says something that the HTML does not, and has no comment for."""
     gone = {mark for mark, element in SILENT.items() if element not in html}
+    bare = {name for name, mark in OF_PICTURES.items() if mark not in html}
     unnumbered = "<ol start" not in html
     for node in _nodes(blocks):
-        kind = node.get("type")
-        if kind == "orderedList":
-            attrs = node.get("attrs")
-            start = attrs.get("start") if isinstance(attrs, dict) else None
-            if start not in (None, 1) and unnumbered:
+        attrs = node.get("attrs")
+        if isinstance(attrs, dict):
+            if node.get("type") == "orderedList" and unnumbered and attrs.get("start") not in (None, 1):
+                return True
+            if node.get("type") == "image" and any(attrs.get(name) for name in bare):
                 return True
         marks = node.get("marks")
         for mark in marks if isinstance(marks, list) else ():

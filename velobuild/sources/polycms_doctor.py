@@ -8,9 +8,20 @@ from velobuild.config.schema import SourceConfig
 from velobuild.errors import ConfigError, SourceUnavailable, TokenError, VelobuildError
 from velobuild.http.client import ApiClient
 from velobuild.http.errors import RecordMissing, printable
-from velobuild.sources.doctor import Finding, Verdict
-from velobuild.sources.polycms_api import LEGACY, V1, Generation, base_of, numbers_of, obj, other_api, record_of
+from velobuild.sources.doctor import Finding, Verdict, tag_counts
+from velobuild.sources.polycms_api import (
+    LEGACY,
+    V1,
+    Generation,
+    base_of,
+    numbers_of,
+    obj,
+    other_api,
+    record_of,
+    rows_of,
+)
 from velobuild.sources.polycms_listing import page_of
+from velobuild.sources.polycms_records import names_of
 from velobuild.sources.records import PUBLISHED
 
 NEEDED = ("media", "settings")
@@ -89,7 +100,10 @@ def _shown_to_all(client: ApiClient, config: SourceConfig) -> list[Finding]:
             )
         )
     try:
-        client.get_json("posts", {"status": PUBLISHED, "type": config.types[0], "page": 1, "per_page": 100})
+        asked: dict[str, str | int] = {"status": PUBLISHED, "type": config.types[0], "page": 1, "per_page": 100}
+        rows = rows_of(client.get_json("posts", asked).body, "posts") or []
+        tags = tag_counts([names_of(row.get("tags")) for row in rows if isinstance(row, dict)])
+        findings.append(Finding("posts", Verdict.OK, f"{tags}" if rows else "none is published yet"))
     except SourceUnavailable as error:
         findings.append(
             Finding(
@@ -135,6 +149,8 @@ def _token(client: ApiClient, name: str, generation: Generation) -> list[Finding
         why = _refused(client, path, {"per_page": 1} if path != "settings" else {})
         if isinstance(why, TokenError) and why.code == "VB2001":
             return [_of(name, why)]
+        if why is None and path == "media":
+            findings.append(_media(client))
         if why is not None:
             findings.append(
                 Finding(
@@ -155,6 +171,14 @@ def _token(client: ApiClient, name: str, generation: Generation) -> list[Finding
             )
         )
     return findings
+
+
+def _media(client: ApiClient) -> Finding:
+    try:
+        total = numbers_of(client.get_json("media", {"per_page": 1}).body).total
+    except VelobuildError as error:
+        return _of("media", error)
+    return Finding("media", Verdict.OK, "can be read" if total is None else f"{total} files")
 
 
 def _refused(client: ApiClient, path: str, params: Mapping[str, str | int]) -> VelobuildError | None:

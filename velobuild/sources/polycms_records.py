@@ -48,11 +48,13 @@ def post_raw(
 ) -> tuple[dict[str, Any], Media | None, list[str]]:
     """The record as `records.post_of` wants it, its cover where that is no media record, and what to warn of.
 
-    `by_address` maps addresses to ids of media records. Raises Unusable: a name twice, a type that nobody asked for.
+    `by_address` maps addresses to ids of media records; without `types` every one is taken.
+
+    Raises Unusable: a name twice, or a type that nobody asked for.
     """
     refuse_twofold(record)
     kind = record.get("type", "post")
-    if kind not in types:
+    if types and kind not in types:
         raise Unusable(f"it is a {kind!s:.40}, and {' or '.join(types)} was asked for")
     id = str(record.get("id"))
     html, blocks, missing = body_of(record.get("content_html", record.get("content")), record.get("content_raw"))
@@ -73,7 +75,7 @@ def post_raw(
         "slug": record.get("slug"),
         "status": record.get("status"),
         "excerpt": record.get("excerpt"),
-        "tags": _names(record.get("tags")),
+        "tags": names_of(record.get("tags")),
         "published_at": record.get("published_at"),
         "created": record.get("created_at"),
         "updated": record.get("updated_at"),
@@ -90,7 +92,7 @@ def post_raw(
         ],
     }
     if isinstance(author, dict):
-        raw["author_id"] = str(author["id"]) if "id" in author else None
+        raw["author_id"] = str(author["id"]) if author.get("id") is not None else None
         raw["author"] = {"name": author.get("name")}
     elif isinstance(author, str):
         raw["author"] = author
@@ -178,7 +180,7 @@ def _address(value: Any, addresses: Addresses) -> str | None:
     return addresses.full(value) if isinstance(value, str) and value.strip() else None
 
 
-def _names(value: Any) -> Any:
+def names_of(value: Any) -> Any:
     """Tags as `records` takes them: names. The older generation may send them plainly."""
     if not isinstance(value, list):
         return value

@@ -14,10 +14,20 @@ from hashlib import blake2b
 
 from velobuild.config.schema import Loaded, SourceConfig
 from velobuild.errors import ProtocolError
-from velobuild.http.client import Usage
 from velobuild.markup.base import own_base, with_base
 from velobuild.markup.urls import absolute, origin
-from velobuild.model.entries import SOURCE_MARK, Collection, Comment, Delta, Entry, Media, Page, Post, SiteSettings
+from velobuild.model.entries import (
+    LOCAL_PAGE,
+    SOURCE_MARK,
+    Collection,
+    Comment,
+    Delta,
+    Entry,
+    Media,
+    Page,
+    Post,
+    SiteSettings,
+)
 from velobuild.model.entries import source_of as name_in
 from velobuild.model.ports import Known
 from velobuild.sources.doctor import Finding
@@ -26,8 +36,6 @@ from velobuild.sources.posts import Tally
 
 CURSORS = "cursors of several sources"
 SETTINGS = Collection.SETTINGS
-LOCAL_PAGE = "/"
-"""How the ids of the site's own local pages begin; no source's do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +121,8 @@ class Several:
         """The sum of all; what is left in a window is the least of all."""
         tallies = [part.source.tally for part in self._parts if part.source is not None]
         left = [tally.usage.left_in_window for tally in tallies if tally.usage.left_in_window is not None]
+        from velobuild.http.client import Usage  # httpx takes 0.1 s, which a build offline can spare.
+
         usage = Usage(
             calls=sum(tally.usage.calls for tally in tallies),
             calls_today=sum(tally.usage.calls_today for tally in tallies),

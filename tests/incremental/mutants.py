@@ -1,0 +1,294 @@
+"""Copies of velobuild that forget one thing each, and the life that each of them spoils."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NOTHING = "pass"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`text` stands once in `file`; with `other` in its place velobuild forgets what `name` says."""
+
+    name: str
+    life: str
+    file: str
+    text: str
+    other: str
+
+
+READS, ANSWERS, TRACE = "velobuild/model/reads.py", "velobuild/graph/answers.py", "velobuild/graph/trace.py"
+INVALIDATE, TEMPLATES = "velobuild/graph/invalidate.py", "velobuild/render/templates.py"
+PERMALINKS, TALLIES, STORE = (
+    "velobuild/content/permalinks.py",
+    "velobuild/content/tallies.py",
+    "velobuild/content/store.py",
+)
+TRACING, USES, ASSETS = "velobuild/pipeline/tracing.py", "velobuild/media/uses.py", "velobuild/content/assets.py"
+
+MUTANTS = (
+    Mutant(
+        "the facets of the new image only",
+        "a_post_leaves_a_tag",
+        READS,
+        "    old = before.facets if before else frozenset()",
+        "    old = frozenset()",
+    ),
+    Mutant(
+        "the difference where the union is due",
+        "a_post_moves_within_its_tag",
+        READS,
+        "    return Touched(old | new | own, old | new, times)",
+        "    return Touched(old ^ new | own, old ^ new, times)",
+    ),
+    Mutant(
+        "the moment at which a post stood",
+        "a_post_moves_to_another_year",
+        READS,
+        "for image in (before, after) if image is not None})\n    own",
+        "for image in (after or before,) if image is not None})\n    own",
+    ),
+    Mutant(
+        "that a query has more conditions than the one it is registered under",
+        "a_post_gets_the_second_of_two_tags",
+        ANSWERS,
+        "prints = [Footprint(facet, low, high, several)]",
+        "prints = [Footprint(facet, low, high)]",
+    ),
+    Mutant(
+        "that a window reaches to its last post",
+        "a_post_arrives_within_a_filled_window",
+        ANSWERS,
+        "last = self._queries.sort_at(ids[-1])",
+        "last = self._queries.sort_at(ids[0])",
+    ),
+    Mutant(
+        "that a window that is not full is open",
+        "an_older_post_arrives_where_there_are_few",
+        ANSWERS,
+        "or len(ids) < query.limit or not ids",
+        "or not ids",
+    ),
+    Mutant(
+        "to move a window along with its answer",
+        "a_window_opens_and_a_post_arrives_in_it",
+        TRACE,
+        '        self._connection.execute("DELETE FROM footprint WHERE key = ?", (id,))\n'
+        "        self._store_footprints(id, answer)\n",
+        "",
+    ),
+    Mutant(
+        "that a post's own tags decide what is related",
+        "a_post_without_tags_gets_one",
+        ANSWERS,
+        'prints = [Footprint(f"id={post_id}")]',
+        "prints: list[Footprint] = []",
+    ),
+    Mutant(
+        "that posts of the same tags decide what is related",
+        "a_post_comes_to_share_tags",
+        ANSWERS,
+        'prints.append(Footprint(f"tag={tag}", low or "", several=True))',
+        "pass",
+    ),
+    Mutant(
+        "to note a template that is absent",
+        "a_template_that_was_absent_appears",
+        TEMPLATES,
+        """            self.reader.saw(template_key(self.join_path(name, parent) if parent else name))
+        return super().get_template(name, parent, globals)""",
+        """            found = super().get_template(name, parent, globals)
+            self.reader.saw(template_key(self.join_path(name, parent) if parent else name))
+        return super().get_template(name, parent, globals)""",
+    ),
+    Mutant(
+        "to note the templates that a list of names passed over",
+        "the_first_of_several_templates_appears",
+        TEMPLATES,
+        "                return self.get_template(name, parent, globals)\n",
+        "                super().get_template(name, parent, globals)\n"
+        "                return self.get_template(name, parent, globals)\n",
+    ),
+    Mutant(
+        "the posts beside one that came or went",
+        "a_post_is_published_between_two",
+        INVALIDATE,
+        "                self._neighbours(num, old, new)",
+        "                pass",
+    ),
+    Mutant(
+        "the posts beside the place that a post left",
+        "a_post_between_two_is_deleted",
+        INVALIDATE,
+        "        for image in (old, new):\n            if image is None:",
+        "        for image in (new,):\n            if image is None:",
+    ),
+    Mutant("links to what moved", "a_link_to_a_post_that_moves", INVALIDATE, "        self._links(names)\n", ""),
+    Mutant(
+        "whose tag is called otherwise now",
+        "a_tag_is_written_otherwise_by_most",
+        INVALIDATE,
+        "            self._mark(id, Field.TAGS, about)\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "whose body shows a file",
+        "a_picture_of_a_body_arrives",
+        INVALIDATE,
+        '            self._mark(id, Field.CONTENT | Field.PICTURE, "a media file changed")\n',
+        "            pass\n",
+    ),
+    Mutant(
+        "whose cover a record is",
+        "a_cover_gets_another_text",
+        INVALIDATE,
+        "        self._covered(id)\n        record",
+        "        record",
+    ),
+    Mutant(
+        "comments",
+        "a_comment_is_approved_and_taken_back",
+        INVALIDATE,
+        '            self._mark(post_id, Field.COMMENTS, "a comment changed")\n',
+        "            pass\n",
+    ),
+    Mutant(
+        "that the beginning of a body is its excerpt",
+        "a_body_is_edited",
+        INVALIDATE,
+        "            fields |= Field.EXCERPT\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "that a sitemap says when a post was changed",
+        "a_post_is_updated_and_says_when",
+        INVALIDATE,
+        'self.changed.suspects.update({f"places:{month}": where for month in ("", *months)})',
+        "pass",
+    ),
+    Mutant(
+        "the settings of the CMS",
+        "the_settings_change",
+        INVALIDATE,
+        "                self.changed.settings = True\n",
+        "                pass\n",
+    ),
+    Mutant(
+        "to try what failed again",
+        "a_post_is_mended_by_its_template",
+        INVALIDATE,
+        'found: dict[int, Cause] = {id: Cause("failed", "") for id in trace.failed()}',
+        "found: dict[int, Cause] = {}",
+    ),
+    Mutant(
+        "what a module that is kept read when it was made",
+        "a_sheet_that_only_a_macro_names_changes",
+        TEMPLATES,
+        "        environment.reader.saw_all(keys)\n",
+        "",
+    ),
+    Mutant(
+        "that a module which read content is of one page",
+        "what_a_module_read_changes",
+        TEMPLATES,
+        "            if not reads.posts and not reads.queries and not reads.live:\n",
+        "            if True:\n",
+    ),
+    Mutant(
+        "that a post waits for an address",
+        "an_address_is_freed",
+        PERMALINKS,
+        'if connection.execute("SELECT 1 FROM permalink WHERE moved LIMIT 1").fetchone() is not None:',
+        "if False:",
+    ),
+    Mutant(
+        "the redirects to a post that is gone",
+        "a_post_that_moved_is_deleted",
+        PERMALINKS,
+        '"SELECT 1 FROM former_path WHERE post_id = ? OR path = ?"',
+        '"SELECT 1 FROM former_path WHERE ?1 = ?2"',
+    ),
+    Mutant(
+        "the redirect that a page hid",
+        "an_address_that_was_left_is_taken_by_a_new_post_and_freed_again",
+        PERMALINKS,
+        '"SELECT 1 FROM former_path WHERE post_id = ? OR path = ?"',
+        '"SELECT 1 FROM former_path WHERE post_id = ?1 AND ?2 <> 0"',
+    ),
+    Mutant(
+        "posts that fell due",
+        "a_post_falls_due",
+        PERMALINKS,
+        "    for (id,) in sorted({*due, *marked}):",
+        "    for (id,) in sorted({*marked}):",
+    ),
+    Mutant(
+        "to take a post out of the numbers",
+        "the_last_post_of_a_tag_leaves_it",
+        TALLIES,
+        "            _add(connection, old, -1)\n",
+        "",
+    ),
+    Mutant(
+        "how a post was before it changed",
+        "a_post_leaves_a_tag",
+        STORE,
+        """        mark(self.connection, kind, entry.id)
+        if not isinstance(entry, Post):
+            self.connection.execute(PUT_ENTRY, (kind, entry.id, version, stamp, encode(entry)))
+            self._index(entry)
+            return
+        values = json.loads(encode(entry))
+        body = values.pop("body")
+        at = sort_time(entry)
+        self.connection.execute(PUT_ENTRY, (kind, entry.id, version, stamp, json.dumps(values, ensure_ascii=False)))
+""",
+        """        if not isinstance(entry, Post):
+            self.connection.execute(PUT_ENTRY, (kind, entry.id, version, stamp, encode(entry)))
+            self._index(entry)
+            return
+        values = json.loads(encode(entry))
+        body = values.pop("body")
+        at = sort_time(entry)
+        self.connection.execute(PUT_ENTRY, (kind, entry.id, version, stamp, json.dumps(values, ensure_ascii=False)))
+        mark(self.connection, kind, entry.id)
+""",
+    ),
+    Mutant("that a file changed", "a_picture_of_a_body_arrives", ASSETS, "_shown(old) != _shown(asset)", "False"),
+    Mutant(
+        "which file a record named before",
+        "a_cover_becomes_another_file",
+        USES,
+        '            before.add(reader.media_address(entry.before["url"]))\n',
+        "            pass\n",
+    ),
+    Mutant(
+        "of which release the trace is",
+        "an_older_release_is_live",
+        TRACING,
+        "        if release != self._release:",
+        "        if False:",
+    ),
+    Mutant(
+        "by which version the trace was written",
+        "the_trace_is_of_another_version",
+        TRACING,
+        "        if recipe != self._recipe:",
+        "        if False:",
+    ),
+    Mutant(
+        "that a page of a list moved",
+        "a_list_gets_a_page_and_loses_it",
+        "velobuild/graph/routes.py",
+        "    first = max(1, min(total, old_total) - 1)",
+        "    first = max(1, max(total, old_total))",
+    ),
+    Mutant(
+        "to forget what a page read before",
+        "a_post_leaves_a_tag",
+        TRACE,
+        "        self._drop_reads(id, known[1])\n",
+        "",
+    ),
+)

@@ -439,6 +439,8 @@ def test_a_missing_picture_leaves_a_gap_and_a_warning(site: FolderSite) -> None:
     site.post("a.md", "![Gone](gone.png)")
     ended = site.build()
     assert "VB4001" in ended.err
+    assert f"post a: {site.root / 'content' / 'gone.png'}" in ended.err or "content/gone.png" in ended.err
+    assert ".invalid" not in ended.err, "the place that people know is said, and not the address that stands for it"
     assert not site.pictures("/a/")
 
 
@@ -488,7 +490,7 @@ def test_no_token_is_asked_for_and_doctor_says_what_is_there(site: FolderSite) -
     site.write("content/pages/about.md", "Text")
     ended = site.run("doctor")
     assert ended.code == 0, ended.err
-    assert "2 posts and 1 pages, 1 of them drafts" in ended.out
+    assert "2 posts and 1 page, drafts: 1" in ended.out
     site.write("content/bad.md", "---\n[\n---\n")
     ended = site.run("doctor")
     assert ended.code == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import click
 import pytest
 
+from velobuild.cli.init_kinds import KINDS
 from velobuild.cli.lazy import GLOBALS
 from velobuild.cli.main import COMMANDS, cli
 from velobuild.config import shape
@@ -299,3 +301,22 @@ def test_these_checks_find_what_does_not_exist() -> None:
     right = ["velobuild", "velobuild -C blog build", "velobuild cms --data FOLDER …", "velobuild help VB2001"]
     assert [wrong_usage(words) for words in right] == [None] * len(right)
     assert list(code("a `b`\n```sh\nvelobuild c\n```\n`d`")) == ["velobuild c", "b", "d"]
+
+
+# --- the pages of the sources
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_source_has_a_page_that_says_the_same_things(kind: str) -> None:
+    text = page(f"{kind}.md")
+    assert f"docs/{kind}.md" == KINDS[kind].page
+    assert f"(docs/{kind}.md)" in (ROOT / "README.md").read_text("utf-8")
+    (configuration,) = re.findall(rf'```toml\n((?:(?!```).)*type = "{kind}".*?)```', text, re.DOTALL)[:1]
+    source = tomllib.loads(configuration)["source"]
+    assert source.get("token_env", "") == KINDS[kind].variable, "named as `init` names it"
+    short = sections(text)["In short"]
+    for row in ("token", "rights", "works", "not to be had"):
+        assert f"\n| {row} | " in short, row
+    assert any(heading.startswith("What") and heading.endswith("cannot give") for heading in sections(text))
+    if kind != "velocms":
+        assert "VELOCMS_API_KEY" not in short

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -54,32 +53,29 @@ class LiveDemo:
             clock=clock,
             variables=without(variables),
             stirred=self._stirred.set,
+            leaving=self._stop_telling,
         )
         self._account = Account(lines)
         self._ended = threading.Event()
+        self._teller = threading.Thread(target=self._tell, name="velobuild-demo", daemon=True)
 
     def run(self, preview: socket.socket, hooks: socket.socket, *, ready: Callable[[], None]) -> None:
         """Serve until Ctrl-C or SIGTERM. Blocks; both sockets are the caller's to close."""
         live = LivePreview(self._loaded.out, hub=self._hub)
-        with Serving(live, preview, self._hub), self._telling():
+        with Serving(live, preview, self._hub):
+            self._teller.start()
             self._service.run([hooks], ready=ready)
 
-    @contextmanager
-    def _telling(self) -> Iterator[None]:
-        thread = threading.Thread(target=self._tell, name="velobuild-demo", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._ended.set()
-            self._stirred.set()
-            thread.join(LOOK_EVERY_S)
+    def _stop_telling(self) -> None:
+        self._ended.set()
+        self._stirred.set()
+        self._teller.join(LOOK_EVERY_S)
 
     def _tell(self) -> None:
         while not self._ended.is_set():
             self._stirred.wait(LOOK_EVERY_S)
             self._stirred.clear()
-            if self._ended.is_set():  # The queue is closed by now.
+            if self._ended.is_set():  # The queue is about to be closed.
                 return
             status, events = self._service.seen(SITE, EVENTS_SEEN)
             fresh = self._account.builds_since(status)

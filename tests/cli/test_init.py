@@ -19,6 +19,7 @@ import pytest
 
 from tests.cli.command_line import Ended, velobuild
 from tests.contracts.gate import Gate, Shape
+from tests.standin import StandIn
 from tests.standins.comet import CometStandIn
 from tests.standins.polycms import PolyStandIn
 from velobuild.cli.init_kinds import KINDS
@@ -172,8 +173,24 @@ def test_a_dead_cms_is_said_and_the_site_is_written_all_the_same(
     with_stdin(monkeypatch, KEY)
     ended = velobuild("init", "--url", url, "--token-stdin", directory=tmp_path)
     assert ended.code == 0
-    assert "VB2101" in ended.err
+    assert f"{url} could not be reached: Connection refused [VB2101]" in ended.err
+    assert "1. if the address is wrong, mend it in velobuild.toml" in ended.err
     token_is_only_in_dotenv(tmp_path, KEY, ended)
+
+
+@pytest.mark.parametrize("kind", ["polycms", "cometcms", "velocms"])
+def test_a_refused_token_is_said_to_come_from_where_it_was_given_and_the_next_step_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    with {"polycms": PolyStandIn, "cometcms": CometStandIn, "velocms": StandIn}[kind]() as cms:
+        with_stdin(monkeypatch, KEY if kind == "velocms" else "nonsense-1234")
+        more = ["--workspace", cms.workspace] if isinstance(cms, CometStandIn) else []
+        url = cms.site if isinstance(cms, StandIn) else cms.url
+        ended = velobuild("init", "--source", kind, "--url", url, *more, "--token-stdin", directory=tmp_path)
+    assert ended.code == 0, ended.err
+    assert "refused the token from stdin" in ended.err
+    assert f"1. put another key into .env: {KINDS[kind].variable}" in ended.err
+    assert ("none is needed" in ended.err.rpartition("Next:")[2]) == (kind != "velocms")
 
 
 def test_a_token_joins_an_existing_secrets_file_that_becomes_private(

@@ -170,3 +170,12 @@ def test_pocketbase_reads_a_named_post_in_one_call(sites: Sites, devcms: Running
     after = site.contents()
     assert site.builds().ran.report["release"] is None
     assert site.contents() == after
+
+
+def test_control_k3_k4_a_post_that_is_gone_and_was_known_is_removed(site: SiteTest) -> None:
+    """The control of K3 and K4: the answer decides, not the event."""
+    site.posts(2).builds().delete("post-0")
+    report = build_named(site, named(site, "post-0", there=True))
+    assert report.sync is not None
+    assert report.sync.removed == 1
+    site.expects_no_pages("post-0").expects_pages("post-1")

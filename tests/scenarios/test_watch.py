@@ -239,3 +239,36 @@ def test_a_preview_without_any_site_waits_for_the_cms(themed: SiteTest) -> None:
     with watching(themed, "--poll", "3600") as watched:
         assert "VB2101" in watched.says("the first build failed")
         assert status_of(watched.url) == 503
+
+
+def test_an_edit_that_is_told_of_costs_one_call(sites: Sites, devcms: Running) -> None:
+    site = of_pocketbase(sites("told"), devcms).posts(3)
+    with watching(site) as watched:
+        watched.says("which tells of changes")
+        heard = lambda: [r for r in devcms.requests("/api/realtime") if (r.method, r.status) == ("POST", 204)]  # noqa: E731
+        wait_for(lambda: bool(heard()), lambda: watched.said)
+        site.edit("post-0", content_html="<p>Once.</p>")
+        watched.says("“Post 0” was changed")  # and the look with which the subscription begins is over
+        devcms.clear_requests()
+        site.edit("post-1", content_html="<p>Twice.</p>")
+        wait_for(lambda: "Twice." in text_of(f"{watched.url}/post-1/"), lambda: watched.said)
+        asked = [request.path for request in devcms.requests("/api/collections/")]
+        assert asked == ["/api/collections/posts/records"]
+        site.delete("post-2")
+        wait_for(lambda: status_of(f"{watched.url}/post-2/") == 404, lambda: watched.said)
+
+
+@pytest.mark.slow
+def test_nobody_at_work_waits_for_a_cms_that_is_away(sites: Sites, devcms: Running) -> None:
+    """Asking one that does not listen takes four seconds, since it might be about to come back."""
+    site = with_own_theme(sites("alone")).posts(2)
+    with watching(site, "--poll", "1") as watched:
+        devcms.stop()
+        watched.says("no word from the CMS")
+        for number in range(3):
+            said = watched.said
+            (site.root / POST).write_text((site.root / POST).read_text() + f"{{# {number} #}}\n")
+            watched.says("✓ theme/templates/post.html", after=said)
+        took = [float(found) for found in re.findall(r"post\.html.* in ([\d.]+) s", watched.said)]
+    assert len(took) == 3
+    assert min(took) < 2.5

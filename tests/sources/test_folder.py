@@ -435,10 +435,23 @@ def test_equal_texts_in_two_folders_show_their_own_pictures(site: FolderSite) ->
     assert site.pictures("/one/") != site.pictures("/two/")
 
 
+def test_a_link_to_a_file_that_is_not_there_leads_to_the_site_itself_and_is_named(site: FolderSite) -> None:
+    site.post("tea/a.md", "[Gone](gone.md) and [here](/nowhere.md#part)")
+    ended = site.build()
+    assert "VB3006" in ended.err
+    everything = b"".join(file.read_bytes() for file in (site.root / "public").resolve().rglob("*.*") if file.is_file())
+    assert b'href="/tea/gone.md"' in everything, "control"
+    assert b'href="/nowhere.md#part"' in everything, "control"
+    assert b".folder.invalid" not in everything
+    assert ".folder.invalid" not in ended.err
+
+
 def test_a_missing_picture_leaves_a_gap_and_a_warning(site: FolderSite) -> None:
     site.post("a.md", "![Gone](gone.png)")
     ended = site.build()
     assert "VB4001" in ended.err
+    assert f"post a: {site.root / 'content' / 'gone.png'}" in ended.err or "content/gone.png" in ended.err
+    assert ".invalid" not in ended.err, "the place that people know is said, and not the address that stands for it"
     assert not site.pictures("/a/")
 
 
@@ -488,7 +501,7 @@ def test_no_token_is_asked_for_and_doctor_says_what_is_there(site: FolderSite) -
     site.write("content/pages/about.md", "Text")
     ended = site.run("doctor")
     assert ended.code == 0, ended.err
-    assert "2 posts and 1 pages, 1 of them drafts" in ended.out
+    assert "2 posts and 1 page, drafts: 1" in ended.out
     site.write("content/bad.md", "---\n[\n---\n")
     ended = site.run("doctor")
     assert ended.code == 1

@@ -432,3 +432,30 @@ def test_a_page_without_an_address_is_named(cms: PolyStandIn, site: Site) -> Non
     cms.put_post(type="page", slug="../..")
     assert site.sync(types=("post", "page")).shelf.of(PAGES) == {}
     assert site.codes() == ["VB2206"]
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["dated now", "control: dated long ago"])
+def test_a_post_between_two_pages_is_found_at_once_although_the_numbers_fit(
+    cms: PolyStandIn, site: Site, seen: bool
+) -> None:
+    """One goes from the first page and one comes to the last: the 101st stands on the first when the second is read."""
+    ids = [cms.put_post(slug=f"post-{number}") for number in range(150)]
+
+    def stir(call: Call) -> None:
+        if call.path.endswith("/posts") and call.query.get("page") == "2":
+            cms.before = lambda call: None
+            cms.delete_post(ids[0])
+            cms.put_post(slug="new", **({} if seen else {"updated_at": "2026-01-01T10:00:00.000000Z"}))
+
+    cms.before = stir
+    site.sync()
+    assert (ids[100] in site.posts()) == seen
+    assert "VB2205" not in site.codes()
+    site.sync()
+    assert sorted(site.posts()) == sorted(str(id) for id in cms.posts)
+
+
+def test_a_quiet_list_of_several_pages_is_read_once(cms: PolyStandIn, site: Site) -> None:
+    for number in range(150):
+        cms.put_post(slug=f"post-{number}")
+    assert site.sync().calls.count("posts") == 3, "a glance and two pages"

@@ -17,7 +17,7 @@ from velobuild.cli.init_kinds import KINDS, Answers, assignment, dotenv, dotenv_
 from velobuild.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
-    from velobuild.config.schema import Loaded
+    from velobuild.config.schema import Loaded, Secret
 
 IGNORED = (".env", ".velobuild/", "public")
 ABOUT = """\
@@ -36,6 +36,8 @@ tags: [First]
 
 This post is yours: edit it, or write another file beside it. docs/folder.md lists what its head may say.
 """
+TOKEN_WRONG = frozenset({"VB2001", "VB2002"})
+ADDRESS_WRONG = frozenset({"VB1301", "VB1302", "VB2101", "VB2102", "VB2204"})
 DEFAULT_THEME = "plain"
 DEFAULT_KIND = "velocms"
 
@@ -66,6 +68,7 @@ def init(
     On a terminal it asks for what was not given. If it knows enough, it asks the CMS and shows what it found (not with
     --offline); a CMS that does not answer keeps no site from being written. Nothing that exists is overwritten.
     """
+    from velobuild.config.schema import Secret
     from velobuild.config.shipped import theme_folder
 
     target = context.directory / (folder or "")
@@ -75,18 +78,19 @@ def init(
     kind = source or (_asked_kind(context) if context.interactive else DEFAULT_KIND)
     answers = _answers(context, kind, url=url, workspace=workspace, path=path)
     token = _read_token() if token_stdin else _token(context, target, kind)
+    given = "stdin" if token_stdin else "this terminal"
     if theme is None and context.interactive:
         theme = _asked_theme()
     text = toml(answers, theme=theme or DEFAULT_THEME)
     tomllib.loads(text)
-    loaded = _loaded(context, target, kind, text, token)
-    trouble = _looked_at(context, loaded) if loaded is not None else False
+    loaded = _loaded(context, target, kind, text, Secret(token, given))
+    trouble = _looked_at(context, loaded) if loaded is not None else frozenset[str]()
     if trouble and context.interactive and not click.confirm("Write the site all the same?", default=True, err=True):
         raise click.Abort
     written = _write(target, answers, text, token)
     shown = os.path.relpath(target, context.directory)
     context.say(f"A new site in {shown if shown != '.' else 'this folder'}. Next:")
-    for number, step in enumerate(_next_steps(context, answers, token, target, shown), 1):
+    for number, step in enumerate(_next_steps(context, answers, token, target, shown, trouble), 1):
         context.say(f"  {number}. {step}")
     context.result("\n".join(written), {"folder": str(target), "written": written})
 
@@ -175,7 +179,7 @@ def _known_variables(context: Context, target: Path) -> dict[str, str]:
     return {**read_dotenv(target / ".env", warn=[]), **context.environment}
 
 
-def _loaded(context: Context, target: Path, kind: str, text: str, token: str) -> Loaded | None:
+def _loaded(context: Context, target: Path, kind: str, text: str, token: Secret) -> Loaded | None:
     """The configuration that is about to be written; None if it does not say enough to ask the CMS.
 
     Raises ConfigError for a token that cannot be sent.
@@ -183,11 +187,12 @@ def _loaded(context: Context, target: Path, kind: str, text: str, token: str) ->
     from dataclasses import replace
 
     from velobuild.config.load import load
+    from velobuild.config.schema import Secret
 
     variable = KINDS[kind].variable
     known = _known_variables(context, target)
-    if token:
-        known[variable] = token
+    if token.reveal():
+        known[variable] = token.reveal()
     with tempfile.TemporaryDirectory() as scratch:
         # It holds no secret.
         file = Path(scratch, "velobuild.toml")
@@ -198,26 +203,38 @@ def _loaded(context: Context, target: Path, kind: str, text: str, token: str) ->
             if error.code == "VB1202":
                 raise
             return None
-    loaded = replace(loaded, file=target / "velobuild.toml")
+    kept = None if variable in context.environment else f"{variable} in .env"
+    tokens = [
+        token if one.reveal() == token.reveal() else Secret(one.reveal(), kept or one.origin) for one in loaded.tokens
+    ]
+    loaded = replace(loaded, file=target / "velobuild.toml", tokens=tuple(tokens))
     if context.flags.offline or (KINDS[kind].needs_token and not loaded.tokens):
         return None
     return None if kind == "folder" and not (target / loaded.config.source.path).is_dir() else loaded
 
 
-def _looked_at(context: Context, loaded: Loaded) -> bool:
-    """Show what `velobuild doctor` would show of the CMS. Whether something of it would stop a build."""
+def _looked_at(context: Context, loaded: Loaded) -> frozenset[str]:
+    """Show what `velobuild doctor` would show of the CMS. The codes of what would stop a build."""
     from velobuild.cli.doctor import cms_findings, looked, rendered
 
     context.say(f"Asking {loaded.config.source.url or loaded.config.source.path} …")
     findings = looked("CMS", cms_findings(context, loaded))
     context.drop_warnings()
     context.say(rendered(findings, colour=context.colour))
-    return any(finding.exit_code for finding in findings)
+    return frozenset(finding.code for finding in findings if finding.exit_code and finding.code)
 
 
-def _next_steps(context: Context, answers: Answers, token: str, target: Path, shown: str) -> list[str]:
+def _next_steps(
+    context: Context, answers: Answers, token: str, target: Path, shown: str, trouble: frozenset[str]
+) -> list[str]:
+    """`trouble` holds the codes of what was wrong with the CMS, its address or its token."""
     kind = KINDS[answers.kind]
     steps = []
+    if trouble & ADDRESS_WRONG:
+        steps.append("if the address is wrong, mend it in velobuild.toml: [source] url")
+    if kind.variable and trouble & TOKEN_WRONG:
+        spare = "" if kind.needs_token else ", or leave it empty: none is needed"
+        steps.append(f"put another key into .env: {kind.variable}{spare}")
     if kind.asks_address and not answers.url:
         steps.append("write your site's address into velobuild.toml: [source] url")
     if answers.kind == "cometcms" and not answers.workspace:

@@ -75,15 +75,15 @@ KINDS: Mapping[str, Kind] = {
     "polycms": Kind(
         title="PolyCMS",
         variable="POLYCMS_TOKEN",
-        key_page="posts are shown to everybody; only the older generation (/cms/api/v1) wants a key: docs/polycms.md.",
+        key_page="not needed; it adds alt texts and the site's title. The older generation needs it: docs/polycms.md.",
         example="https://www.example.org",
-        more=(EXCLUDED, '# types = ["post", "news"]          # which kinds of its posts are taken'),
+        more=(EXCLUDED, '# types = ["post", "news", "page"]  # which kinds of its posts are taken'),
         page="docs/polycms.md",
     ),
     "cometcms": Kind(
         title="CometCMS",
         variable="COMETCMS_TOKEN",
-        key_page="what is public is shown without one; docs/cometcms.md says what one adds, drafts among it.",
+        key_page="not needed; it shows private files, and drafts, which are left out: docs/cometcms.md.",
         example="https://cms.example.org",
         more=(
             EXCLUDED,

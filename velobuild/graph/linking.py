@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Protocol
 from urllib.parse import quote, unquote, urlsplit
 
+from velobuild.config.source_schema import FOLDER_HOST
 from velobuild.content.assets import AssetTable
 from velobuild.content.database import Connection
 from velobuild.errors import Diagnostic
@@ -136,7 +137,9 @@ class Linking:
         if found is not None:
             return Resolved(site.url_of(found) + self._own_rest(parts.query, parts.fragment)), True
         rest = (f"?{parts.query}" if parts.query else "") + (f"#{parts.fragment}" if parts.fragment else "")
-        return Resolved(url if parts.netloc else site.url_of(path) + rest), False
+        # What stands for a folder leads nowhere, and is nobody's to see.
+        elsewhere = bool(parts.netloc) and not parts.netloc.endswith(FOLDER_HOST)
+        return Resolved(url if elsewhere else site.url_of(path) + rest), False
 
     def _own_rest(self, query: str, fragment: str) -> str:
         """Query and fragment of a link to a page of ours, where the sanitizer has renamed every id."""

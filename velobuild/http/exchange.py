@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from velobuild.http.errors import Retryable, header_count, printable
 
 REPLY_BYTES_MAX = 20_000_000
 EXCERPT_CHARS = 80
+ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,8 @@ def _unreachable(error: httpx.NetworkError, url: httpx.URL) -> Exception:
         cause = cause.__cause__ or cause.__context__
     return Retryable(
         SourceUnavailable(
-            f"the CMS could not be reached: {printable(str(error) or type(error).__name__)}",
+            f"{url.scheme}://{url.netloc.decode()} could not be reached: "
+            f"{printable(ERRNO.sub('', str(error)) or type(error).__name__)}",
             code="VB2101",
             where=str(url),
             hint="check the address and the network; the live site was not touched",

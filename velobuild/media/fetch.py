@@ -21,6 +21,7 @@ from velobuild.http.addresses import Address, AddressPolicy, shown
 from velobuild.http.download import Downloaded, Downloader, NotModified, TemporaryFailure, Validators
 from velobuild.media.bounds import Budget, Hosts
 from velobuild.media.store import ObjectStore, Stored, disk_errors
+from velobuild.media.uses import in_folder
 from velobuild.model.assets import Asset, AssetRows
 from velobuild.model.ports import Clock, Progress, Warn, utc_now
 
@@ -221,8 +222,9 @@ class MediaLibrary:
             if not isinstance(outcome, Failed):
                 continue
             first = outcome.error.diagnostics[0]
-            where = f"{jobs[url].wanted.where}: {shown(url)}"
-            finding = replace(first, where=where, severity=Severity.WARNING)
+            # What stands for a folder in addresses means nothing to people; where the file should lie does.
+            place = first.where if in_folder(url) and first.where else shown(url)
+            finding = replace(first, where=f"{jobs[url].wanted.where}: {place}", severity=Severity.WARNING)
             if jobs[url].known is None:
                 failed[url] = finding
             else:

@@ -61,6 +61,7 @@ class Service:
     """Sites by name; `load` gives one as its configuration is now, and is asked again for SIGHUP.
 
     `stirred` is called, from any thread, when work came in or a site's status changed; it must return at once.
+    `leaving` is called once, before the queue is closed: after it `seen` may not be called.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Service:
         clock: Clock,
         variables: Mapping[str, str],
         stirred: Callable[[], None] = lambda: None,
+        leaving: Callable[[], None] = lambda: None,
     ) -> None:
         self._load = dict(sites)
         self._served = dict(served)
@@ -80,6 +82,7 @@ class Service:
         self._queue = Queue(queue_file, clock)
         self._cache = cache
         self._stirred = stirred
+        self._leaving = leaving
         self._hooks = {name: one.hook for name, one in served.items() if one.hook is not None}
         self._receiver: Receiver | None = None
         self._children: dict[str, BuildChild] = {}
@@ -258,6 +261,7 @@ class Service:
 
     def _end(self) -> None:
         self._ending = True
+        self._leaving()
         for hearing in self._hearings.values():
             hearing.close()
         for loop in self._loops.values():

@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 from velobuild.config.schema import Loaded
 from velobuild.errors import ConfigError, Diagnostic, SourceUnavailable, VelobuildError
 from velobuild.http.origin import is_loopback
+from velobuild.model.entries import Collection
 from velobuild.model.outputs import BuildReport, SyncReport
-from velobuild.model.ports import Clock, Progress, Warn, utc_now
+from velobuild.model.ports import Clock, NamedPost, Progress, Warn, utc_now
 from velobuild.pipeline import BuildOptions
 from velobuild.pipeline import build as pipeline_build
 from velobuild.pipeline import sync as pipeline_sync
@@ -30,6 +31,7 @@ from velobuild.serve.realtime import Listening
 from velobuild.serve.reload import Hub
 from velobuild.serve.watch import FileWatch
 from velobuild.serve.watch_inbox import Inbox
+from velobuild.serve.watch_knock import Knock
 from velobuild.serve.watch_pace import Pace, pace_for
 from velobuild.serve.watch_places import (
     LOCAL,
@@ -89,6 +91,7 @@ class WatchLoop:
         self._clock = clock
         self._monotonic = monotonic
         self._inbox = Inbox()
+        self._knock = Knock(self._inbox.stir)
         self._folders = chain_of(loaded)
         # Looked at before the first build: what is saved while it runs is found after it.
         self._files = FileWatch(
@@ -151,28 +154,36 @@ class WatchLoop:
             names = tuple(shown(file, self._folders) for file in changed)
             fresh = any(hint.kind is HintKind.SUBSCRIBED for hint in hints)
             from_here = all(is_of_theme(file, self._folders) for file in changed)
-            online = bool(told or fresh or found is not None or due or self._owed) or not from_here
+            heard = bool(told or fresh or found is not None)
+            # A CMS that is known to be away is not asked in the way of somebody's work.
+            online = heard or ((due or not from_here) and not self._owed)
+            alone = not (fresh or found or due or self._owed) and from_here
+            named = named_by(told) if alone else ()
             assets = any("static" in file.parts for file in changed)
-            self._round(Reason(names, told, asked=found, due=due), online=online, assets=assets)
+            self._round(Reason(names, told, asked=found, due=due), online=online, assets=assets, named=named)
 
     # Building.
 
-    def _build(self, *, online: bool, warn: Warn) -> BuildReport:
+    def _build(self, *, online: bool, warn: Warn, named: tuple[NamedPost, ...] = ()) -> BuildReport:
         """The one place that builds."""
         now = END_OF_TIME if self._loaded.drafts else None
         options = BuildOptions(
-            offline=self._options.offline or not online, allow_shrink=self._options.allow_shrink, wait=True, now=now
+            offline=self._options.offline or not online,
+            allow_shrink=self._options.allow_shrink,
+            wait=True,
+            now=now,
+            named=named,
         )
         return pipeline_build(
             self._loaded, options, cache=self._cache, clock=self._clock, warn=warn, progress=self._progress
         )
 
-    def _round(self, reason: Reason, *, online: bool, assets: bool = False) -> None:
+    def _round(self, reason: Reason, *, online: bool, assets: bool = False, named: tuple[NamedPost, ...] = ()) -> None:
         if self._config_broken:
             return
         began = self._monotonic()
         try:
-            report = self._built(online=online)
+            report = self._built(online=online, named=named)
         except VelobuildError as error:
             self._failed(reason, error)
             return
@@ -187,12 +198,12 @@ class WatchLoop:
         self._hub.built(assets=assets, findings=findings_of_warnings(report.warnings, self._folders))
         self._display.built(reason, report, self._monotonic() - began)
 
-    def _built(self, *, online: bool) -> BuildReport:
+    def _built(self, *, online: bool, named: tuple[NamedPost, ...]) -> BuildReport:
         if not online:
             return self._build(online=False, warn=lambda finding: None)
         self._asked_at = self._monotonic()
         try:
-            report = self._build(online=True, warn=lambda finding: None)
+            report = self._build(online=True, warn=lambda finding: None, named=named)
         except SourceUnavailable as error:
             self._cms_failed(error)
             if self._options.offline:
@@ -260,7 +271,20 @@ class WatchLoop:
         if any(hint.kind is HintKind.SUBSCRIBED for hint in hints):
             return True
         waits = self._is_told() and not self._owed
-        return not waits and self._monotonic() >= self._asked_at + self._pace.pause_s
+        if waits or self._monotonic() < self._asked_at + self._pace.pause_s:
+            return False
+        return not self._owed or self._is_back()
+
+    def _is_back(self) -> bool:
+        """Whether the CMS that was away answers again. Does not wait: the answer stirs the loop."""
+        answer = self._knock.take()
+        if answer is None:
+            if not self._knock.under_way:
+                self._knock.begin(source.url or "" for source in asked_sources(self._loaded))
+        elif not answer:
+            self._asked_at = self._monotonic()
+            self._pace = self._pace.failed(None)
+        return answer is True
 
     @property
     def _asks(self) -> bool:
@@ -312,7 +336,7 @@ class WatchLoop:
     def _pause_s(self) -> float | None:
         """How long nothing may happen before it is time to look."""
         pauses: list[float] = []
-        if self._asks and (not self._is_told() or self._owed):
+        if self._asks and (not self._is_told() or self._owed) and not self._knock.under_way:
             pauses.append(self._asked_at + self._pace.pause_s - self._monotonic())
         if self._due_at is not None:
             pauses.append((self._due_at - self._clock()).total_seconds())
@@ -320,6 +344,13 @@ class WatchLoop:
 
     def _note(self, finding: Diagnostic) -> None:
         self._display.note(finding.what)
+
+
+def named_by(hints: tuple[Hint, ...]) -> tuple[NamedPost, ...]:
+    """The posts that suffice to be asked for, each once; () where something else changed too."""
+    if any(hint.collection is not Collection.POSTS or hint.id is None for hint in hints):
+        return ()
+    return tuple(NamedPost(id) for id in dict.fromkeys(hint.id for hint in hints))
 
 
 def bug(error: Exception) -> VelobuildError:

@@ -104,7 +104,8 @@ class Folder:
             pass
         entries = [seen for seen in scan.files.values() if seen.id]
         pages, drafts = sum(seen.is_page for seen in entries), sum(seen.draft for seen in entries)
-        what = f"{self._folder}: {len(entries) - pages} posts and {pages} pages, {drafts} of them drafts"
+        posts = len(entries) - pages
+        what = f"{self._folder}: {posts} post{'s'[: posts != 1]} and {pages} page{'s'[: pages != 1]}, drafts: {drafts}"
         problems = [
             Finding("folder", Verdict.ERROR, f"{one.where}: {one.what}", one.hint, one.code, ContentProblem.exit_code)
             for one in scan.problems

@@ -3,7 +3,7 @@
 Pages are numbered, nothing tells since when, and no order is promised: a post that is added or removed between two
 pages shifts all others. So a pass counts only if no id came twice and as many came as every page said there are;
 otherwise the list is read again. What no count can show (one added, one removed at the right moments) the caller
-settles by asking for each entry that seems to have gone.
+settles by asking for each entry that seems to have gone, or a list with dates of change by looking at those.
 """
 
 from __future__ import annotations
@@ -85,7 +85,12 @@ class Listing:
                         unnamed += 1
                 yield page.items
             self.ids = frozenset(came)
-            self.stable = len(self.ids) == len(came) and totals in ({len(came) + unnamed}, {None})
+            whole = len(self.ids) == len(came) and totals in ({len(came) + unnamed}, {None})
+            self.stable = self._was_quiet() and whole
+
+    def _was_quiet(self) -> bool:
+        """Whether the last pass shows no sign of a change that the numbers could hide. Asked once after each pass."""
+        return True
 
     def _pass(self) -> Iterator[Page]:
         number, most = 1, PAGES_MAX

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,9 @@ from velobuild.sources.polycms_api import (
     rows_of,
 )
 from velobuild.sources.polycms_doctor import diagnose
-from velobuild.sources.polycms_listing import PolyListing, page_of
+from velobuild.sources.polycms_listing import PolyListing, changed_at, page_of
 from velobuild.sources.polycms_pages import PageReading
-from velobuild.sources.polycms_posts import FEW, PolyPostReading, read_singly, shows_files
+from velobuild.sources.polycms_posts import FEW, NEWEST_FIRST, PolyPostReading, read_singly, shows_files
 from velobuild.sources.polycms_records import Numbered, media_raw, settings_raw
 from velobuild.sources.posts import POSTS, Tally, left_out
 from velobuild.sources.records import (
@@ -82,6 +83,7 @@ class PolyCms:
         self._generation = V1
         self._addresses = Addresses.of(site_of(config))
         self._total = 0
+        self._newest: datetime | None = None
         self._tally = Tally()
 
     @property
@@ -138,6 +140,7 @@ class PolyCms:
             addresses=self._addresses,
             media=numbered,
             terms=terms,
+            newest=self._newest,
             now=self._clock(),
             warn=self._warn,
             progress=self._progress,
@@ -162,13 +165,16 @@ class PolyCms:
         asked: dict[str, str | int] = {"status": PUBLISHED, "page": 1, "per_page": 1}
         if generation is V1:
             # Short rows, which one broken post does not make a failure.
-            asked |= {"type": self._config.types[0], "compact": 1}
+            asked |= {"type": self._config.types[0], "compact": 1, **NEWEST_FIRST}
         where = f"{client.base_url}/posts"
         try:
             body = client.get_json("posts", asked).body
         except RecordMissing as error:
             raise other_api(where, "there is no list of posts") from error
-        page_of(body, 1, generation=generation, resource="posts", where=where)
+        page = page_of(body, 1, generation=generation, resource="posts", where=where)
+        dates = [at for at in map(changed_at, page.items) if at is not None]
+        posts_first = generation is V1 and self._config.types[0] != "page"
+        self._newest = max(dates) if posts_first and dates else None
         self._addresses = Addresses.of(site_of(self._config), body)
         self._total = numbers_of(body).total or 0
 

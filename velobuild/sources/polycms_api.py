@@ -135,7 +135,8 @@ def _token_refused(answer: Refusal, token: Secret) -> TokenError:
         f"PolyCMS refused the token{origin} ({answer.said})",
         code="VB2001",
         where=answer.where,
-        hint=f"make a new one under {TOKENS_PAGE}, or in the older generation under Blog → Settings (docs/polycms.md)",
+        hint=f"posts come without: take it away, or make a new one under {TOKENS_PAGE}; "
+        "the older generation needs one, from Blog → Settings (docs/polycms.md)",
     )
 
 

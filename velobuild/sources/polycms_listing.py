@@ -8,6 +8,7 @@ each record by itself, so that one broken post costs no other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from velobuild.errors import ProtocolError
@@ -15,6 +16,7 @@ from velobuild.http.client import ApiClient
 from velobuild.http.errors import RecordMissing, other_system, printable
 from velobuild.http.strict_json import Twofold
 from velobuild.model.ports import Progress
+from velobuild.sources.dates import NoDate, parse_date
 from velobuild.sources.listing import PER_PAGE, Listing, Page, no_progress
 from velobuild.sources.polycms_api import (
     Generation,
@@ -38,6 +40,10 @@ class PolyListing(Listing):
     """Records with their ids as text. A record that the CMS cannot show comes as `{"id", BROKEN: why}`, and one that
     need not be read, because `held` knows its id and its date of change, as `{"id", HELD: True}`.
 
+    `newest` is the newest date of change when the reading began. A list of several pages with a newer one was changed
+    while it was read, so it is read again: one post that goes and one that comes leave its numbers as they were, and a
+    third between two pages unseen.
+
     Raises ConfigError VB1302 where another API answers, and what `Listing` raises.
     """
 
@@ -50,6 +56,7 @@ class PolyListing(Listing):
         *,
         order: Mapping[str, str] | None = None,
         held: Callable[[str, Any], bool] = lambda id, updated: False,
+        newest: datetime | None = None,
         progress: Progress = no_progress,
         calls_after: int = 0,
     ) -> None:
@@ -62,6 +69,9 @@ class PolyListing(Listing):
         )
         self._generation = generation
         self._held = held
+        self._newest = newest
+        self._dates: list[datetime] = []
+        self._pages_read = 0
 
     def page(self, number: int) -> Page:
         """One page by itself. Raises as the whole list does."""
@@ -78,7 +88,17 @@ class PolyListing(Listing):
     def _read(self, number: int, more: Mapping[str, str]) -> Page:
         params: dict[str, str | int] = {**self._params, **more, "page": number, "per_page": PER_PAGE}
         body = self._client.get_json(self._path, params).body
-        return page_of(body, number, generation=self._generation, resource=self._path, where=self._where)
+        page = page_of(body, number, generation=self._generation, resource=self._path, where=self._where)
+        self._pages_read += 1
+        self._dates += filter(None, map(changed_at, page.items))
+        return page
+
+    def _was_quiet(self) -> bool:
+        newest = max(self._dates, default=None)
+        quiet = self._pages_read < 2 or None in (newest, self._newest) or newest == self._newest
+        self._newest = newest if self._newest is not None else None
+        self._dates, self._pages_read = [], 0
+        return quiet
 
     def _one_by_one(self, short: Page, failed: ServerFailed) -> Page:
         records: list[Any] = []
@@ -120,6 +140,14 @@ def page_of(body: Any, number: int, *, generation: Generation, resource: str, wh
         return Page(number, numbers.per_page or PER_PAGE, numbers.total, numbers.last_page or 0, items)
     # Of a list that does not say how long it is, the end is where nothing more comes.
     return Page(number, numbers.per_page or PER_PAGE, None, number + bool(items), items)
+
+
+def changed_at(record: Any) -> datetime | None:
+    """When the record was changed last, to the second."""
+    try:
+        return parse_date(record["updated_at"])[0]
+    except (NoDate, KeyError, TypeError):
+        return None
 
 
 def with_id(record: Any) -> Any:

@@ -40,7 +40,10 @@ NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 
 class PolyPostReading(PostReading):
     """One reading of the posts. Afterwards `covers` names those with a cover of their own, and `glance` is what the
-    next reading needs to be a short one; `terms` are the tags and categories as they are now, None to read all posts.
+    next reading needs to be a short one.
+
+    `terms` are the tags and categories as they are now, None to read all posts; `newest` is when a post of the first
+    type was changed last, None where nobody knows.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class PolyPostReading(PostReading):
         addresses: Addresses,
         media: Numbered,
         terms: str | None,
+        newest: datetime | None,
         now: datetime,
         warn: Warn,
         progress: Progress,
@@ -77,6 +81,7 @@ class PolyPostReading(PostReading):
         self._media = media
         self._by_address = {url: id for id, (url, _) in media.items()}
         self._terms = terms
+        self._newest = newest
         self._now = now
         self._rules = fingerprint([config.url, config.members_only, sorted(config.exclude_tags), config.types]).hex()
         self._broken: dict[str, str] = {}
@@ -161,6 +166,7 @@ class PolyPostReading(PostReading):
                     "posts",
                     {"status": PUBLISHED, **({"type": kind} if self._generation.name == "v1" else {})},
                     held=lambda id, updated: self._committed.get(id, "").startswith(f"{updated}~"),
+                    newest=self._newest if kind == self._types[0] else None,
                     progress=self._progress,
                 )
                 for kind in (self._types if self._generation.name == "v1" else self._types[:1])

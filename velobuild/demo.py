@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from velobuild.config.load import load
-from velobuild.config.schema import Loaded
+from velobuild.config.schema import ListenConfig, Loaded
 from velobuild.config.shipped import folder
 from velobuild.devcms import DevCms, Running, Switches
 from velobuild.devcms.seed import seed
@@ -25,6 +25,7 @@ from velobuild.pipeline import BuildOptions, build
 
 KEY_NAME = "demo, read-only"
 CALLS_A_MINUTE = 100
+SECRET_VARIABLE = ListenConfig().secret_env
 SITE_PARTS = ("velobuild.toml", "pages", "templates", "static", "locales")
 
 
@@ -52,8 +53,11 @@ def prepare_demo(
     progress: Progress | None,
     base_url: str,
     cache: Path | None,
+    hook_url: str | None = None,
 ) -> Demo:
     """Start the CMS, seed it, make a key, and build the example site into `target`, an empty or new folder.
+
+    With a `hook_url` the CMS gets it as its webhook, before the build: what is edited meanwhile is delivered too.
 
     Raises ConfigError VB1106 (folder not empty) or VB1501 (extra `demo` missing), and what `build` raises.
     """
@@ -80,6 +84,8 @@ def prepare_demo(
         say(f"A development CMS runs at {running.url} with {seeded} posts.")
         say(f"Its key `{KEY_NAME}` may make {CALLS_A_MINUTE} calls a minute, as a real one.")
         variables = {"VELOCMS_SITE_URL": running.url, "VELOCMS_API_KEY": key, "VELOBUILD_BASE_URL": base_url}
+        if hook_url is not None:
+            variables[SECRET_VARIABLE] = running.add_webhook(hook_url)
         write_dotenv(site / ".env", variables)
         loaded = load(site / "velobuild.toml", directory=site, environment={**environment, **variables}, env_name=None)
         report = build(loaded, BuildOptions(), cache=cache, warn=warn, progress=progress)

@@ -15,7 +15,10 @@ from tests.sources.conftest import Shelf
 from velobuild.config.load import load
 from velobuild.config.schema import Loaded
 from velobuild.errors import Diagnostic
-from velobuild.model.entries import Collection, Media, Post, SiteSettings
+from velobuild.model.entries import Collection, Delta, Media, Post, SiteSettings
+from velobuild.model.outputs import BuildReport
+from velobuild.model.ports import FetchesPosts, NamedPost
+from velobuild.pipeline import BuildOptions, build
 from velobuild.publish.guard import disguises
 from velobuild.sources import open_source
 
@@ -34,7 +37,18 @@ STRANGE: Mapping[str, Shape] = {
 
 
 ABILITIES = frozenset(
-    {"http", "tokens", "needed tokens", "expired tokens", "settings", "authors", "unknown fields", "media records"}
+    {
+        "http",
+        "tokens",
+        "needed tokens",
+        "expired tokens",
+        "settings",
+        "authors",
+        "unknown fields",
+        "media records",
+        "named posts",
+        "named absences",
+    }
 )
 """What an adapter may say that its CMS cannot; each is asserted by a test."""
 
@@ -44,7 +58,8 @@ class Cms(Protocol):
 
     `cannot` says what this CMS has no way to do, each with its reason; the suite then asserts that it is so. The words:
     `http` (it is not asked over the network), `tokens` (none is taken), `needed tokens` (it shows its posts without
-    one), `expired tokens`, `settings`, `authors`, `unknown fields`, `media records`.
+    one), `expired tokens`, `settings`, `authors`, `unknown fields`, `media records`, `named posts` (none is read by its
+    id), `named absences` (that a post is not shown does not mean that it is gone).
 
     `errors` are the CMS's own ways to refuse a list of posts, with the documented end of a build. `page` is how many
     posts make a second page of its lists, `posts_path` the beginning of the path of those lists.
@@ -164,6 +179,16 @@ class Blog:
             finally:
                 self.read = opened.source.tally.bodies_fetched
                 self.calls = len(self.gate.calls) - before
+
+    def fetch(self, *ids: str) -> list[Delta]:
+        """What is said of these posts when they are asked for singly. Nothing goes onto the shelf."""
+        with open_source(self.loaded(), cache=self.folder / "cache", warn=self.warnings.append) as opened:
+            assert isinstance(opened.source, FetchesPosts)
+            return list(opened.source.fetch(ids))
+
+    def build_named(self, *ids: str) -> BuildReport:
+        """A build for these posts alone, as an event of the CMS asks for."""
+        return build(self.loaded(), BuildOptions(named=tuple(map(NamedPost, ids))), cache=self.folder / "cache")
 
     def run(self, *arguments: str) -> Ended:
         """One command, to its end."""

@@ -21,6 +21,7 @@ class FolderAdapter:
         "http": "the files lie on this machine",
         "tokens": "nobody is asked, so nobody wants one",
         "needed tokens": "nobody is asked, so nobody wants one",
+        "named posts": "no event names a file",
         "settings": "a folder's site is named in velobuild.toml",
         "media records": "a picture is a file beside the post; what it shows stands in the post",
     }

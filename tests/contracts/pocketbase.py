@@ -28,6 +28,7 @@ POST = {
 }
 MEDIA = {"file": "file", "filename": "text", "alt": "text"}
 SETTINGS = {"site_name": "text", "site_description": "text"}
+ABSENT = "to somebody whose token does not count, posts are not shown either"
 SIGNED_IN = '@request.auth.id != ""'
 GUEST = "eyJhbGciOiJIUzI1NiJ9.eyJpZCI6InRlc3QifQ.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
@@ -52,7 +53,7 @@ class PocketBaseAdapter:
     type = "pocketbase"
     page = 501
     posts_path = "/api/collections/posts/records"
-    cannot: Mapping[str, str] = {}
+    cannot: Mapping[str, str] = {"named absences": ABSENT}
     errors: Mapping[str, Shape] = shapes("status")
 
     def __init__(self, server: Server) -> None:
@@ -116,6 +117,7 @@ class PocketBaseAdapter:
 class OldPocketBaseAdapter(PocketBaseAdapter):
     errors: Mapping[str, Shape] = shapes("code")
     cannot: Mapping[str, str] = {
+        "named absences": ABSENT,
         "expired tokens": "before 0.23 a token lives as long as the collection says, which is days",
     }
 

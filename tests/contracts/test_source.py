@@ -17,6 +17,7 @@ from velobuild.model.entries import Collection
 DOT = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
+AUTHOR = "Ada Byron"
 SOON = datetime(2999, 1, 1, 10, 0, tzinfo=UTC)
 
 
@@ -119,6 +120,47 @@ def test_posts_that_change_while_they_are_listed_lose_none_of_the_others(blog: B
     gone = {f"post-{turn + number:04d}" for number in (2, 3) if number <= seen}
     came = {f"new-{turn + number}" for number in (2, 3) if number <= seen}
     assert set(blog.posts()) == (known - gone) | came
+
+
+def test_posts_that_are_named_are_what_a_whole_reading_brings(blog: Blog) -> None:
+    if reason := blog.cms.cannot.get("named posts"):
+        with pytest.raises(AssertionError):
+            blog.fetch("post-1")
+        assert reason
+        return
+    address = blog.cms.put_media("dot.png", DOT, alt="One dot")
+    body = f'<p>Fresh <img src="{address}" alt=""></p>'
+    ids = [blog.cms.put_post(f"post-{number}", tags=("Bread",), author=AUTHOR) for number in range(4)]
+    blog.sync()
+    blog.cms.edit_post(ids[0], title="Changed", body=body)
+    blog.cms.delete_post(ids[1])
+    blog.cms.set_status(ids[2], "draft")
+    said = [delta for delta in blog.fetch(*ids[:3], "../media/1") if delta.collection is Collection.POSTS]
+    assert not any(delta.complete for delta in said)
+    gone = {id for delta in said for id in delta.deletes}
+    assert gone == (set() if "named absences" in blog.cms.cannot else {ids[1], ids[2]})
+    (post,) = [entry for delta in said for entry in delta.upserts]
+    (version,) = [delta.versions[ids[0]] for delta in said if delta.upserts]
+    blog.sync()
+    assert blog.shelf.of()[ids[0]] == post
+    assert post.title == "Changed", "control: it is the new one"
+    assert blog.shelf.versions(Collection.POSTS)[ids[0]] == version, "so that it is not read again"
+
+
+def test_a_build_for_a_named_post_makes_the_site_that_a_whole_build_makes(blog: Blog) -> None:
+    ids = [blog.cms.put_post(f"post-{number}", tags=("Bread",), author=AUTHOR) for number in range(3)]
+    assert blog.run("build").code == 0, blog.said
+    before = blog.tree()
+    blog.cms.edit_post(ids[1], title="Changed", body="<p>Fresh</p>")
+    report = blog.build_named(ids[1])
+    assert report.release is not None
+    if "named posts" not in blog.cms.cannot:
+        assert report.sync is not None
+        assert report.sync.named == (ids[1],), "control: nothing else was read"
+    after = blog.tree()
+    assert after != before
+    assert blog.run("build").code == 0
+    assert blog.tree() == after
 
 
 def test_a_sync_that_is_killed_goes_on_where_it_stood(blog: Blog) -> None:

@@ -285,7 +285,9 @@ def a_sheet_that_only_a_macro_names_changes(living: Living) -> None:
 @life
 def what_a_module_read_changes(living: Living) -> None:
     """The module is imported without context, and Jinja would keep it, and what it read, for all pages."""
-    begun(living.page("more", "More.").page("most", "Most."), (), (), ()).post("p7", published_at=later(-1)).same_as_clean()
+    begun(living.page("more", "More.").page("most", "Most."), (), (), ()).post(
+        "p7", published_at=later(-1)
+    ).same_as_clean()
 
 
 @life

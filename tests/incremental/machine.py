@@ -284,7 +284,7 @@ class Life(RuleBasedStateMachine):
 
     @edit(step=st.sampled_from(["state", "release", "rollback", "version"]))
     def lose(self, step: str) -> None:
-        """The database goes, live files are edited by hand, an older release is live, another version wrote the trace."""
+        """The database goes, a live file is edited, an older release is live, another version wrote the trace."""
         if step == "state":
             self.living.lose_state()
         elif step == "release":

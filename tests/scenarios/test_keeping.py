@@ -42,7 +42,7 @@ def test_if_no_body_can_be_shown_nothing_is_published(site: SiteTest) -> None:
     site.posts(4).builds()
     before = site.tree()
 
-    break_body(site, "post-0", "post-1", "post-2", "post-3").does("build").expects_exit(1, "VB3001")
+    break_body(site, "post-0", "post-1", "post-2", "post-3").does("build", "--clean").expects_exit(1, "VB3001")
 
     assert site.tree() == before
 

@@ -166,7 +166,7 @@ def test_switching_to_in_place_and_back_needs_a_new_folder_and_says_so(site: Sit
 def test_after_a_rollback_builds_are_refused_until_resume(site: SiteTest) -> None:
     site.posts(3).builds()
     first = site.contents()
-    site.edit("post-1", title="Mistake").builds()
+    site.edit("post-1", title="Mistake").builds("--clean")
 
     site.does("rollback").expects_exit(0)
     assert site.contents() == first
@@ -178,7 +178,7 @@ def test_after_a_rollback_builds_are_refused_until_resume(site: SiteTest) -> Non
 
 
 def test_resuming_without_a_change_in_the_cms_publishes_what_the_cms_says(site: SiteTest) -> None:
-    site.posts(3).builds().edit("post-1", title="Second").builds()
+    site.posts(3).builds().edit("post-1", title="Second").builds("--clean")
     second = site.tree_hash()
     site.does("rollback").does("resume").builds()
     assert site.tree_hash() == second

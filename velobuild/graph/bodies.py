@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import blake2b
 from urllib.parse import unquote, urlsplit
@@ -39,7 +39,7 @@ class PreparedBody:
     media: tuple[str, ...]
     links: tuple[str, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
-    prepare_us: int = 0
+    prepare_us: int = field(default=0, compare=False)
 
 
 @lru_cache(maxsize=8)
@@ -84,7 +84,7 @@ def prepare_body(connection: Connection, site: Site, post_id: str) -> PreparedBo
     format, body, input, title = connection.execute(BODY, (post_id,)).fetchone()
     where = f"post “{title}” (id {post_id})"
     started = time.perf_counter_ns()
-    prepared = _prepared(body, format, site, where)
+    prepared = prepared_body(body, format, site, where)
     took = (time.perf_counter_ns() - started) // 1000
     return PreparedBody(
         post_id,
@@ -122,7 +122,8 @@ def warnings_of(connection: Connection, keys: Mapping[str, bytes]) -> list[Diagn
     ]
 
 
-def _prepared(body: str, format: str, site: Site, where: str) -> Prepared:
+def prepared_body(body: str, format: str, site: Site, where: str) -> Prepared:
+    """Prepare a post's body. Raises ContentProblem, which names `where`, whatever the parsers make of it."""
     try:
         return prepare(body, BodyFormat(format), site.post_markup)
     except ContentProblem as error:

@@ -17,7 +17,7 @@ from velobuild.content.codec import tag_key
 from velobuild.content.database import Connection
 from velobuild.content.dirty import ASSET, PostBefore, marked
 from velobuild.content.memo import Memo, memo_key
-from velobuild.graph.answers import Answers
+from velobuild.graph.answers import POSTS, Answers
 from velobuild.graph.bodies import link_name, recipe_of
 from velobuild.graph.named import ABSENT, Named
 from velobuild.graph.reader import Reader
@@ -360,7 +360,11 @@ def stale(trace: Trace, changed: Changed) -> dict[int, Cause]:
     for key, behind in sorted(changed.keys.items()):
         kind, _, name = key.partition(":")
         for id in trace.readers_of_key(key):
-            found.setdefault(id, Cause(kind, name, behind=behind))
+            cause = Cause(kind, name, behind=behind)
+            if kind == POSTS and found.get(id, cause).kind == "post" and trace.output(id).target.route != "post":
+                # That a post came, went or moved in its list says more than that the list showed something of it.
+                found[id] = cause
+            found.setdefault(id, cause)
     return found
 
 

@@ -27,15 +27,15 @@ from velobuild.content.tallies import Tallies
 from velobuild.content.terms import Term, terms_of
 from velobuild.errors import ContentProblem, Diagnostic
 from velobuild.graph.answers import Answers, Where, count_key, posts_key, related_key, total_key
-from velobuild.graph.bodies import page_key, prepare_page, recipe_of
+from velobuild.graph.bodies import page_key, prepare_page, prepared_body, recipe_of
 from velobuild.graph.linking import Linking
 from velobuild.graph.posts import PostCore, PostView
 from velobuild.graph.site import Site
 from velobuild.graph.views import LinkView, LocalView, MediaView, TermView, YearView
-from velobuild.markup.prepare import Prepared, Ref, Resolved, fill, prepare
+from velobuild.markup.prepare import Prepared, Ref, Resolved, fill
 from velobuild.markup.prepare import decode as decode_prepared
 from velobuild.markup.urls import absolute, origin
-from velobuild.model.entries import BodyFormat, Collection, Comment, Media, Page, Post, SiteSettings
+from velobuild.model.entries import Collection, Comment, Media, Page, Post, SiteSettings
 from velobuild.model.keys import Query
 from velobuild.model.reads import Answer, Reads
 
@@ -92,6 +92,7 @@ class Reader:
         self._views: list[PostView] | None = None
         self._asked: dict[str, None] = {}
         self._keys: set[str] = set()
+        self._borrowed: list[tuple[int, int]] = []
         self.warnings: list[Diagnostic] = []
         """Findings about content, such as links that lead nowhere. The caller takes them away."""
         self.recording_ns = 0
@@ -102,7 +103,7 @@ class Reader:
 
     def begin(self) -> None:
         """From here on, note what is read."""
-        self._views, self._asked, self._keys = [], {}, set()
+        self._views, self._asked, self._keys, self._borrowed = [], {}, set(), []
 
     def taken(self) -> Reads:
         """All that was read since `begin`."""
@@ -110,24 +111,33 @@ class Reader:
         fields: dict[int, int] = {}
         for view in self._views or ():
             fields[view.num] = fields.get(view.num, 0) | view.fields
-        self._views = None
+        for num, own in self._borrowed:
+            fields[num] = fields.get(num, 0) | own
+        self._views, self._borrowed = None, []
         reads = Reads(tuple(sorted(fields.items())), tuple(self._asked), frozenset(self._keys))
         self.recording_ns += time.perf_counter_ns() - started
         return reads
 
     def apart(self, make: Callable[[], T]) -> tuple[T, Reads]:
         """What `make` gives and what it read, apart from all else; that counts as read by the page too."""
-        views, asked, keys = self._views, self._asked, self._keys
-        self._views, self._asked, self._keys = [], {}, set()
+        views, asked, keys, borrowed = self._views, self._asked, self._keys, self._borrowed
+        self._views, self._asked, self._keys, self._borrowed = [], {}, set(), []
         try:
             made = make()
-            inner = self._views
-            reads = Reads(tuple((view.num, 0) for view in inner), tuple(self._asked), frozenset(self._keys))
+            posts = [*((view.num, view.fields) for view in self._views), *self._borrowed]
+            reads = Reads(tuple(posts), tuple(self._asked), frozenset(self._keys))
         finally:
             self._views = None if views is None else [*views, *(self._views or ())]
             self._asked = {**asked, **self._asked}
             self._keys |= keys
+            self._borrowed += borrowed
         return made, reads
+
+    def read_again(self, reads: Reads) -> None:
+        """What a page uses that was made apart, for another page, counts as read by this one too."""
+        self._keys |= reads.keys
+        self._asked.update(dict.fromkeys(reads.queries))
+        self._borrowed += reads.posts
 
     def _note(self, key: str, answer: Callable[[], Answer]) -> None:
         """Keep what the trace needs of a query that was asked for the first time."""
@@ -257,7 +267,7 @@ class Reader:
         if kept is not None:
             return decode_prepared(kept)
         format, body = self._connection.execute(BODY, (id,)).fetchone()
-        return prepare(body, BodyFormat(format), self.site.post_markup)
+        return prepared_body(body, format, self.site, f"post id {id}")
 
     def prepared_page(self, page: Page) -> Prepared:
         kept = self._memo.get(page_key(page, self.site))

@@ -117,7 +117,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Where a build's time went. Of each kind the slowest, the slowest first.
+    """Where a build's time went: all templates, and the slowest outputs and bodies, each the slowest first.
 
     `render_us` is the work of all processes together, which two of them do in half the time. `recording_us` is what it
     took to gather what pages read, `writing_us` to write it down: a part of the former lies within `render_us`.

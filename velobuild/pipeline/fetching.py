@@ -20,6 +20,8 @@ from velobuild.model.assets import path_of
 from velobuild.pipeline.run import Run
 
 CHECKED = "media_checked_at"
+MISSING = "media_missing"
+"""The note that lists the addresses whose files could not be had: each build asks for them again."""
 
 
 def fetch_media(
@@ -54,6 +56,7 @@ def fetch_media(
         if changed:
             store.remember(MEDIA_CHANGED, "[]")
     usable = {one.url for one in wanted if library.asset(one.url) is not None}
+    store.remember(MISSING, json.dumps(sorted(one.url for one in wanted if one.url not in usable)))
     stale = [url for url, *_ in rows.published() if url not in usable]
     for url in stale:
         rows.forget(url)
@@ -100,7 +103,8 @@ def fetch_some(
         for url in urls_of(filter(None, map(reader.media_record, changed)), site)
         if is_used(connection, reader, url)
     }
-    wanted = {url for url in used if rows.get(url) is None and may_be_ours(reader, url)} | again
+    missing = {url for url in json.loads(store.note(MISSING) or "[]") if is_used(connection, reader, url)}
+    wanted = {url for url in used if rows.get(url) is None and may_be_ours(reader, url)} | again | missing
     if wanted and not run.options.offline:
         from velobuild.media.needed import open_library, wanted_of
 
@@ -109,6 +113,8 @@ def fetch_some(
         )
         assert library is not None
         library.fetch(wanted_of(connection, reader, wanted, recheck=frozenset(again)))
+    if wanted or missing:
+        store.remember(MISSING, json.dumps(sorted(url for url in wanted if rows.get(url) is None)))
     if changed and not run.options.offline:
         store.remember(MEDIA_CHANGED, "[]")
     for url in left:
@@ -121,6 +127,7 @@ def _moves(run: Run, connection: Connection, site: Site, reader: Reader) -> Medi
     rows = AssetTable(connection)
     puts: dict[str, tuple[Path, str]] = {}
     removals: set[str] = set()
+    left: list[tuple[str, str]] = []
     for entry in marked(connection):
         if entry.kind != ASSET:
             continue
@@ -137,4 +144,11 @@ def _moves(run: Run, connection: Connection, site: Site, reader: Reader) -> Medi
             puts[asset.path] = (objects.place(asset.sha256, asset.extension), asset.sha256)
         if entry.before is not None and not rows.has_file(entry.before["sha256"]):
             removals.add(path_of(entry.before["sha256"], entry.before["extension"]))
+            left.append((entry.before["sha256"], entry.before["extension"]))
+    if left:
+        from velobuild.media.store import ObjectStore
+
+        objects = ObjectStore(objects_of(site.state))
+        for sha256, extension in left:
+            objects.place(sha256, extension).unlink(missing_ok=True)
     return MediaMoves(puts, frozenset(removals))

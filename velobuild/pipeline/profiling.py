@@ -37,7 +37,7 @@ def with_profile(report: BuildReport, run: Run, connection: Connection, number: 
         recording_us=run.recording_us,
         writing_us=writing_us,
         recording_percent=round(100 * recorded / max(1, others_us + render_us + run.recording_us), 1),
-        templates=tuple(templates[:SHOWN]),
+        templates=tuple(templates),
         outputs=tuple(outputs),
         bodies=tuple(bodies),
     )

@@ -136,10 +136,8 @@ class Tracing:
             target = paths.pop(output.target.path, None)
             if target is None:
                 plan.gone.append(output)
-            elif output.id in by_id:
-                plan.causes[target.path] = by_id[output.id]
-            elif not same_target(output.target, target):
-                plan.causes[target.path] = replaced(output.target, target)
+            elif (cause := _cause(output, target, by_id)) is not None:
+                plan.causes[target.path] = cause
             else:
                 plan.fresh[target.path] = output
         plan.causes.update({path: born(target, changed) for path, target in paths.items()})
@@ -184,10 +182,8 @@ class Tracing:
             seen.add(target.path)
             if output is None:
                 plan.causes[target.path] = born(target, changed)
-            elif output.id in by_id:
-                plan.causes[target.path] = by_id[output.id]
-            elif not same_target(output.target, target):
-                plan.causes[target.path] = replaced(output.target, target)
+            elif (cause := _cause(output, target, by_id)) is not None:
+                plan.causes[target.path] = cause
             else:
                 continue
             if output is not None and output.target.route != target.route and "page" in {output.target.route}:
@@ -272,6 +268,13 @@ class Tracing:
         from velobuild.render.prints import template_print
 
         return bytes.fromhex(template_print(self._theme, name, self._prints))
+
+
+def _cause(output: Output, target: Target, by_id: Mapping[int, Cause]) -> Cause | None:
+    """Why the output at a target's path is made anew; None if it stays."""
+    if output.target.route != target.route:
+        return replaced(output.target, target)
+    return by_id.get(output.id) or (None if same_target(output.target, target) else replaced(output.target, target))
 
 
 def same_target(old: Target, new: Target) -> bool:

@@ -14,12 +14,15 @@ from typing import Any
 from urllib.parse import quote
 
 import jinja2
+from markupsafe import Markup
 
 from velobuild.errors import ContentProblem
+from velobuild.graph.posts import PostView
 from velobuild.graph.reader import Reader
 from velobuild.graph.views import Pager, PageView, SiteView, YearView
 from velobuild.model.keys import Query
 from velobuild.model.outputs import Target
+from velobuild.model.reads import Reads
 from velobuild.render.drafts import as_preview, banner_text
 from velobuild.render.theme import Theme
 
@@ -27,6 +30,7 @@ NO_ATTRIBUTE = re.compile(r"'(?:[\w.]+\.)?(\w+) object' has no attribute '(\w+)'
 NOT_DEFINED = re.compile(r"'(\w+)' is undefined")
 # Different at each call, so no two builds would agree.
 NOT_REPRODUCIBLE = ("random",)
+FRAGMENTS_KEPT = 20_000
 # How compiled templates say where they import a name. The beginning of a line is never a template's own text.
 IMPORTED_ON = re.compile(r"^(\s*l_\d+_\w+ = undefined\(f\"the template [^(]*)\(imported on line \d+\)")
 OWN_FILTERS = ("date", "isodate")
@@ -130,13 +134,16 @@ class Templates:
             theme=SimpleNamespace(name=theme.name, options=SimpleNamespace(**theme.options)),
             config_flag=self._flag,
             posts_of=self._posts_of,
+            fragment=self._fragment,
         )
         self._environment = environment
+        self._fragments: dict[tuple[str, str | None], tuple[Markup, Reads]] = {}
 
     def read_from(self, reader: Reader) -> None:
         """Go on with another reader of the same site; modules of templates may hold what the last one read."""
         self._reader = self._environment.reader = reader
         self._environment.modules.clear()
+        self._fragments.clear()
         self._environment.globals["absolute"] = reader.site.absolute
 
     def render(self, target: Target) -> bytes:
@@ -227,6 +234,25 @@ class Templates:
             meant = f" (did you mean {near[0]}?)" if near else ""
             raise jinja2.UndefinedError(f"there is no static file '{name}' in the theme{meant}")
         return site.url_of(f"/{static.path}")
+
+    def _fragment(self, name: str, post: PostView | None = None) -> Markup:
+        """A template that sees `site` and, if one is given, `post`, and nothing else of the page: made once for all
+        pages that show it. Each of them has then read what it read."""
+        key = (name, post.id if post is not None else None)
+        kept = self._fragments.get(key)
+        if kept is None:
+            kept = self._fragments[key] = self._reader.apart(lambda: self._made_apart(name, key[1]))
+            if len(self._fragments) > FRAGMENTS_KEPT:
+                self._fragments.pop(next(iter(self._fragments)))
+        else:
+            self._reader.read_again(kept[1])
+        return kept[0]
+
+    def _made_apart(self, name: str, post_id: str | None) -> Markup:
+        context: dict[str, Any] = {"site": SiteView(self._reader, "")}
+        if post_id is not None:
+            context["post"] = self._reader.require_post(post_id)
+        return Markup(self._environment.get_template(name).render(context))  # noqa: S704 - it escapes like any template
 
     def _flag(self, name: str) -> bool:
         seo = self._reader.site.config.seo

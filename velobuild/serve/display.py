@@ -64,8 +64,33 @@ class Rendering(Protocol):
     def __call__(self, findings: Sequence[Diagnostic]) -> str: ...
 
 
-class Display:
+class Lines:
     """Says lines through `say`. `now` is the present in the person's own time zone."""
+
+    def __init__(self, say: Callable[[str], None], *, now: Callable[[], datetime], colour: bool) -> None:
+        self._say = say
+        self._now = now
+        self._colour = colour
+
+    def table(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Names and values, between empty lines."""
+        width = max(len(name) for name, _ in rows)
+        self._say("")
+        for name, value in rows:
+            self._say(f"  {self.painted(f'{name:<{width}}', 'dim')}  {value}")
+        self._say("")
+
+    def line(self, sign: str, style: str, text: str) -> None:
+        """What happened now."""
+        at = self.painted(f"{self._now():%H:%M:%S}", "dim")
+        self._say(f"{at}  {self.painted(sign, style)} {text}")
+
+    def painted(self, text: str, style: str) -> str:
+        return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if self._colour else text
+
+
+class Display:
+    """What somebody at work on a site is told, through `say`. `now` is the present in their own time zone."""
 
     def __init__(
         self,
@@ -77,8 +102,7 @@ class Display:
         warnings: Rendering,
     ) -> None:
         self._say = say
-        self._now = now
-        self._colour = colour
+        self._lines = Lines(say, now=now, colour=colour)
         self._errors = errors
         self._warnings = warnings
         self._warned: frozenset[Diagnostic] = frozenset()
@@ -87,11 +111,7 @@ class Display:
 
     def greet(self, rows: Sequence[tuple[str, str]]) -> None:
         """What is watched and where to look, as a small table."""
-        width = max(len(name) for name, _ in rows)
-        self._say("")
-        for name, value in rows:
-            self._say(f"  {self._painted(f'{name:<{width}}', 'dim')}  {value}")
-        self._say("")
+        self._lines.table(rows)
 
     def built(self, reason: Reason, report: BuildReport, elapsed_s: float) -> None:
         """A build went well."""
@@ -101,10 +121,10 @@ class Display:
             parts.append(f"{report.removed} removed")
         outcome = ", ".join(parts) or "nothing to write"
         words = "built" if reason.first else reason.words(report)
-        mended = self._painted("mended: ", "good") if self._broken else ""
+        mended = self._lines.painted("mended: ", "good") if self._broken else ""
         self._broken = False
-        took = self._painted(f"({counted(report.pages, 'page')}) in {elapsed_s:.2f} s", "dim")
-        self._line("✓", "good", f"{mended}{self._painted(words, 'bold')} → {outcome} {took}")
+        took = self._lines.painted(f"({counted(report.pages, 'page')}) in {elapsed_s:.2f} s", "dim")
+        self._lines.line("✓", "good", f"{mended}{self._lines.painted(words, 'bold')} → {outcome} {took}")
         fresh = [warning for warning in report.warnings if warning not in self._warned]
         self._warned = frozenset(report.warnings)
         if fresh:
@@ -114,7 +134,7 @@ class Display:
         """A build did not; the site is as it was."""
         self._broken = True
         words = "the first build failed" if reason.first else reason.words(None)
-        self._line("✗", "bad", f"{self._painted(words, 'bold')} → the site stays as it was")
+        self._lines.line("✗", "bad", f"{self._lines.painted(words, 'bold')} → the site stays as it was")
         self._say(self._errors(error.diagnostics))
 
     def cms_lost(self, error: VelobuildError | None, wait_s: float | None) -> None:
@@ -124,20 +144,13 @@ class Display:
         self._cms_silent = True
         why = f" ({error})" if error is not None else ""
         again = f"; asked again in {wait_s:.0f} s" if wait_s is not None and wait_s >= 1 else ""
-        self._line("!", "note", f"no word from the CMS{why}{again}")
+        self._lines.line("!", "note", f"no word from the CMS{why}{again}")
 
     def cms_back(self) -> None:
         if self._cms_silent:
             self._cms_silent = False
-            self._line("✓", "good", "the CMS answers again")
+            self._lines.line("✓", "good", "the CMS answers again")
 
     def note(self, text: str) -> None:
         """Something worth to know that is no build."""
-        self._line("·", "note", text)
-
-    def _line(self, sign: str, style: str, text: str) -> None:
-        at = self._painted(f"{self._now():%H:%M:%S}", "dim")
-        self._say(f"{at}  {self._painted(sign, style)} {text}")
-
-    def _painted(self, text: str, style: str) -> str:
-        return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if self._colour else text
+        self._lines.line("·", "note", text)

@@ -31,7 +31,7 @@ from velobuild.serve.hearing import Hearing
 from velobuild.serve.logs import say
 from velobuild.serve.loop import SiteLoop
 from velobuild.serve.metrics import exposition
-from velobuild.serve.queue import Queue
+from velobuild.serve.queue import Kept, Queue
 from velobuild.serve.receiver import PREFIX, Receiver, Seen, SiteHook, application
 from velobuild.serve.status import SiteStatus, plain, post_json, queue_json, record_json, status_json, write_status
 from velobuild.serve.status_page import pages
@@ -58,7 +58,10 @@ class Served:
 
 
 class Service:
-    """Sites by name; `load` gives one as its configuration is now, and is asked again for SIGHUP."""
+    """Sites by name; `load` gives one as its configuration is now, and is asked again for SIGHUP.
+
+    `stirred` is called, from any thread, when work came in or a site's status changed; it must return at once.
+    """
 
     def __init__(
         self,
@@ -69,12 +72,14 @@ class Service:
         cache: Path | None,
         clock: Clock,
         variables: Mapping[str, str],
+        stirred: Callable[[], None] = lambda: None,
     ) -> None:
         self._load = dict(sites)
         self._served = dict(served)
         self._clock = clock
         self._queue = Queue(queue_file, clock)
         self._cache = cache
+        self._stirred = stirred
         self._hooks = {name: one.hook for name, one in served.items() if one.hook is not None}
         self._receiver: Receiver | None = None
         self._children: dict[str, BuildChild] = {}
@@ -99,7 +104,7 @@ class Service:
                 cache=cache,
                 clock=clock,
                 variables=variables,
-                told=lambda status, folder=one.loaded.state: write_status(folder, status),  # type: ignore[misc]
+                told=lambda status, folder=one.loaded.state: self._told(folder, status),  # type: ignore[misc]
                 status=status,
                 secrets=lambda: self.secrets,
                 also_warn=lambda name=name: self._door_warning(name) or self._hearings[name].warning(),  # type: ignore[misc]
@@ -136,7 +141,15 @@ class Service:
         finally:
             self._end()
 
+    def _told(self, folder: Path, status: SiteStatus) -> None:
+        write_status(folder, status)
+        self._stirred()
+
     # What the pages show.
+
+    def seen(self, site: str, count: int) -> tuple[SiteStatus, tuple[Kept, ...]]:
+        """How the site fares, and its last events, the newest first."""
+        return self._loops[site].status, self._queue.recent(site, count)
 
     def overview(self) -> dict[str, Any]:
         return {
@@ -223,6 +236,7 @@ class Service:
         loop = self._loops.get(site)
         if loop is not None:
             loop.wake()
+        self._stirred()
 
     async def _reload(self) -> None:
         """Read every site's configuration and secrets anew. What cannot be used keeps the old ones in force."""

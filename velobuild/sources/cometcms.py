@@ -6,7 +6,7 @@ tomorrow, and less than everybody sees where its grants are narrow), so one is u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from velobuild.sources.cometcms_schema import (
     roles_of_posts,
 )
 from velobuild.sources.listing import no_progress
+from velobuild.sources.named import NothingKnown
 from velobuild.sources.opening import Opened, connect, site_of
 from velobuild.sources.pocketbase_records import raw_settings
 from velobuild.sources.posts import POSTS, Tally, left_out
@@ -93,6 +94,23 @@ class CometCms:
         yield from self._settings(kinds, known)
         if self._config.comments:
             self._warn(Diagnostic("VB2207", "CometCMS has no comments", "source.comments", "leave it at false"))
+
+    def fetch(self, ids: Sequence[str]) -> Iterator[Delta]:
+        """See `FetchesPosts.fetch`. The schemas and the library are read all the same: both decide what a post shows.
+
+        Of a collection that is read in several languages an entry is several posts, so nothing is said of it here.
+        """
+        self._tally = Tally()
+        kind = kind_of(read_content_types(self._client), self._config.collections.posts, "posts")
+        roles = roles_of_posts(kind, self._config)
+        lists = self._lists(kind, roles)
+        if len(lists.locales) > 1 or self._config.locales:
+            return
+        files: dict[str, str] = {}
+        for _ in self._files(NothingKnown(), files):
+            pass
+        drawing = self._drawing(kind, roles, frozenset(files))
+        yield from Reading(lists, roles, drawing, self._config, self._limits, NothingKnown()).named(ids)
 
     def _lists(self, kind: ContentType, roles: Roles) -> Lists:
         locales = locales_of(kind, self._config, roles)

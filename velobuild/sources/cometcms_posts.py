@@ -6,7 +6,7 @@ entry's own date: a tag that was renamed, a picture that was replaced.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,6 +97,38 @@ class Reading:
             self.versions[id] = committed[id]
             self.kept += 1
         self._tell(committed)
+
+    def named(self, ids: Sequence[str]) -> Iterator[Delta]:
+        """These entries as they are now, of a collection that is read in one language; nothing of what is not certain.
+
+        Raises TokenError, ConfigError, SourceUnavailable or ProtocolError.
+        """
+        (locale,) = self.lists.locales
+        for id in ids:
+            try:
+                entry = self._single(id, locale) if ID.fullmatch(id) else None
+            except RecordMissing:
+                self.lists.tally.gone += 1
+                yield Delta(POSTS, deletes=(id,))
+                continue
+            if entry is None or entry.get("id") != id:
+                continue
+            yield from self._staged([entry], locale)
+            if id in self._drafts | self._members:
+                self.lists.tally.gone += 1
+                yield Delta(POSTS, deletes=(id,))
+
+    def _single(self, entry_id: str, locale: Locale) -> dict[str, Any] | None:
+        """One entry; None for one that is withheld from the token, or too large to be read. Raises RecordMissing."""
+        try:
+            return self.lists.single(entry_id, locale)
+        except TokenError as error:
+            if error.code != "VB2002":
+                raise
+        except ProtocolError as error:
+            if error.code != "VB2203":
+                raise
+        return None
 
     def _only_before(self, listing: Entries, locale: Locale) -> set[str]:
         """Posts of this locale that an earlier reading of the list showed and the last one did not."""

@@ -11,7 +11,7 @@ from velobuild.http.errors import RecordMissing
 from velobuild.model.entries import Collection, Delta
 from velobuild.model.ports import Warn
 from velobuild.sources.posts import Tally
-from velobuild.sources.records import Repairs, Unusable, post_of, record_id, summary_of, title_of, unwrap
+from velobuild.sources.records import ID, Repairs, Unusable, post_of, record_id, summary_of, title_of, unwrap
 
 POSTS = Collection.POSTS
 
@@ -38,6 +38,8 @@ def read_named(
     Raises TokenError, SourceUnavailable or ProtocolError.
     """
     for id in ids:
+        if not ID.fullmatch(id):
+            continue  # It would be a part of the address, and of another one.
         try:
             raw = unwrap(client.get_json(f"posts/{id}").body)
         except RecordMissing:

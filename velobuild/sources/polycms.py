@@ -5,7 +5,7 @@ Nothing but GET is sent. Media and settings need a token; without one the pictur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from velobuild.model.keys import fingerprint
 from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
 from velobuild.sources.covers import kept_covers
 from velobuild.sources.listing import no_progress
-from velobuild.sources.memory import recall
+from velobuild.sources.memory import Memory, recall
+from velobuild.sources.named import NothingKnown
 from velobuild.sources.opening import Opened, connect, site_of
 from velobuild.sources.polycms_api import (
     LEGACY,
@@ -36,7 +37,7 @@ from velobuild.sources.polycms_api import (
 from velobuild.sources.polycms_doctor import diagnose
 from velobuild.sources.polycms_listing import PolyListing, page_of
 from velobuild.sources.polycms_pages import PageReading
-from velobuild.sources.polycms_posts import FEW, PolyPostReading
+from velobuild.sources.polycms_posts import FEW, PolyPostReading, read_singly, shows_files
 from velobuild.sources.polycms_records import Numbered, media_raw, settings_raw
 from velobuild.sources.posts import POSTS, Tally, left_out
 from velobuild.sources.records import (
@@ -101,21 +102,7 @@ class PolyCms:
         memory = recall(cursor, self._limits)
         numbered: dict[str, tuple[str, str | None]] = {}
         media = yield from self._media(known, numbered)
-        posts = PolyPostReading(
-            self._client,
-            self._generation,
-            self._posts,
-            self._limits,
-            known=known,
-            memory=memory,
-            tally=self._tally,
-            addresses=self._addresses,
-            media=numbered,
-            terms=self._terms(),
-            now=self._clock(),
-            warn=self._warn,
-            progress=self._progress,
-        )
+        posts = self._reading(known, memory, numbered, self._terms())
         yield from posts.deltas()
         memory = replace(memory, left_out=posts.left_out, members=posts.members, glance=posts.glance)
         yield Delta(POSTS, versions=posts.versions, cursor=memory.cursor(), complete=True)
@@ -126,6 +113,35 @@ class PolyCms:
             yield replace(delta, cursor=memory.cursor())
         if self._config.comments:
             self._warn(Diagnostic("VB2207", "PolyCMS has no comments to read", "source.comments", "leave it at false"))
+
+    def fetch(self, ids: Sequence[str]) -> Iterator[Delta]:
+        """See `FetchesPosts.fetch`. The library is read only where a post shows what is known by a number there."""
+        self._tally = Tally()
+        self._choose()
+        records = read_singly(self._client, ids)
+        numbered: dict[str, tuple[str, str | None]] = {}
+        if any(map(shows_files, records.values())):
+            for _ in self._media(NothingKnown(), numbered):
+                pass
+        memory = recall(None, self._limits)
+        yield from self._reading(NothingKnown(), memory, numbered, None).named(records)
+
+    def _reading(self, known: Known, memory: Memory, numbered: Numbered, terms: str | None) -> PolyPostReading:
+        return PolyPostReading(
+            self._client,
+            self._generation,
+            self._posts,
+            self._limits,
+            known=known,
+            memory=memory,
+            tally=self._tally,
+            addresses=self._addresses,
+            media=numbered,
+            terms=terms,
+            now=self._clock(),
+            warn=self._warn,
+            progress=self._progress,
+        )
 
     def _choose(self) -> None:
         """Find out which generation answers, and under which name it knows itself. Raises what the first one said."""

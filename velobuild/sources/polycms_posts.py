@@ -6,13 +6,16 @@ number of posts fits what is known, no tag or category changed, and the last who
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from velobuild.config.schema import LimitsConfig, SourceConfig
 from velobuild.errors import Diagnostic
 from velobuild.http.client import ApiClient
+from velobuild.http.errors import RecordMissing
 from velobuild.model.entries import Collection, Delta, Media, Post
 from velobuild.model.keys import fingerprint
 from velobuild.model.ports import Known, Progress, Warn
@@ -32,6 +35,7 @@ OVERLAP = timedelta(seconds=2)
 FEW = 300
 """Up to so many posts a whole reading costs no more than the calls that would spare it."""
 POSTS_PER_DELTA = 50
+NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 
 
 class PolyPostReading(PostReading):
@@ -96,6 +100,20 @@ class PolyPostReading(PostReading):
         whole = self._seen.keys() == self.versions.keys() and not self._unusable
         if self._terms is not None and whole and self._dates:
             self.glance = self._remembered(max(self._dates.values()), self._now.astimezone(UTC).isoformat())
+
+    def named(self, records: Mapping[str, Any]) -> Iterator[Delta]:
+        """These records, each by its id, as they are now; None is one that is gone. Nothing of one that is no use."""
+        for id, record in records.items():
+            try:
+                raw = None if record is None else self._translated(record)
+                summary = None if raw is None else self._summary(raw)
+            except Unusable:
+                continue
+            if summary is None or not summary.published or self._for_members(summary):
+                self._tally.gone += 1
+                yield Delta(POSTS, deletes=(id,))
+            elif summary.id == id:
+                yield from self._whole(raw, summary.version)
 
     def _kept(self) -> Mapping[str, Any] | None:
         """What the last reading left, if a short one may do now."""
@@ -218,6 +236,28 @@ class PolyPostReading(PostReading):
                 self.covers.add(id)
                 yield Delta(MEDIA, (self._pictures[id],), {self._pictures[id].id: version})
             yield delta
+
+
+def read_singly(client: ApiClient, ids: Iterable[str]) -> dict[str, Any]:
+    """Id → record, or None for a post that is gone. What the CMS cannot show is missing. Raises as the client does."""
+    found: dict[str, Any] = {}
+    for id in ids:
+        if not NUMBER.fullmatch(id):
+            continue  # PolyCMS knows posts by their numbers alone: to any other name it answers whatever it likes.
+        try:
+            found[id] = with_id(record_of(client.get_json(f"posts/{id}").body, "posts"))
+        except RecordMissing:
+            found[id] = None
+        except ServerFailed:
+            continue
+    return found
+
+
+def shows_files(record: Any) -> bool:
+    """Whether only the library tells which files a record means: its cover, and pictures that are numbers."""
+    return isinstance(record, dict) and (
+        bool(record.get("featured_image")) or any(mark in json.dumps(record) for mark in ('"media_id"', "/media/"))
+    )
 
 
 class Recent:

@@ -1,0 +1,114 @@
+"""Lists, fields, keys and causes as a person reads them."""
+
+from __future__ import annotations
+
+import pytest
+
+from velobuild.graph.answers import count_key, posts_key, related_key, total_key
+from velobuild.graph.invalidate import Cause
+from velobuild.graph.wording import (
+    FIELDS,
+    chain,
+    field_words,
+    fields_listed,
+    gone_words,
+    key_words,
+    listed,
+    named_fields,
+    query_words,
+)
+from velobuild.model.keys import Query
+from velobuild.model.outputs import Target
+from velobuild.model.reads import EVERY_FIELD, Field
+
+TEA = (("tag", "tea"),)
+POST = Target("a/index.html", "/a/", "post", "template", "post.html", {"id": "1"})
+HOME = Target("index.html", "/", "home", "template", "home.html", {"number": 1})
+
+
+class Plain:
+    def post(self, id: str) -> str:
+        return f"Post {id}"
+
+    def tag(self, key: str) -> str:
+        return key.capitalize()
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        (posts_key(Query()), "all posts"),
+        (posts_key(Query(limit=5)), "the newest 5 posts"),
+        (posts_key(Query(limit=1)), "the newest post"),
+        (posts_key(Query(order="oldest", limit=2, where=TEA)), "the oldest 2 posts with the tag “Tea”"),
+        (
+            posts_key(Query(where=(*TEA, ("year", "2026")), limit=3)),
+            "the newest 3 posts with the tag “Tea” and of the year 2026",
+        ),
+        (posts_key(Query(order="oldest", offset=20, limit=10)), "posts 21 to 30, counted from the oldest"),
+        (posts_key(Query(order="oldest", offset=20)), "posts 21 and later, counted from the oldest"),
+        (posts_key(Query(order="title")), "all posts, in the order of titles"),
+        (posts_key(Query(after_id="7", limit=1)), "the next older post beside “Post 7”"),
+        (posts_key(Query(before_id="7", limit=1)), "the next newer post beside “Post 7”"),
+        (count_key(Query(where=TEA)), "how many posts there are with the tag “Tea”"),
+        (total_key((), 10), "how many pages the list of posts has"),
+        (related_key("7", 3), "the 3 posts most related to “Post 7”"),
+    ],
+)
+def test_a_query_reads_as_what_it_asks(key: str, words: str) -> None:
+    assert query_words(key, Plain()) == words
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("terms", "years", "months", "pages", "places:", "places:2026-05", "setting:title", "term:tea", "named:tea"),
+        *("page:/about", "media:/a.png", "template:post.html", "asset:a.css"),
+    ],
+)
+def test_every_kind_of_key_has_words(key: str) -> None:
+    words = key_words(key, Plain())
+    assert words
+    assert ":" not in words
+    # And a cause of that kind makes sentences.
+    kind, _, name = key.partition(":")
+    for step in chain(Cause(kind, name, behind="something changed"), HOME, Plain()):
+        assert step.endswith(".")
+        assert step[0].isupper()
+
+
+def test_every_field_has_a_word_of_its_own() -> None:
+    assert set(FIELDS) == set(Field)
+    assert len(set(FIELDS.values())) == len(FIELDS)
+    assert len(field_words(int(EVERY_FIELD))) == len(FIELDS)
+
+
+def test_nearly_all_fields_are_told_by_those_that_are_missing() -> None:
+    assert fields_listed(int(EVERY_FIELD)) == "everything"
+    assert fields_listed(int(EVERY_FIELD & ~Field.SLUG)) == "everything but slug"
+    assert fields_listed(int(Field.TITLE | Field.URL | Field.TAGS)) == "title, address and tags"
+    assert listed([]) == ""
+
+
+def test_the_detail_of_a_cause_names_the_fields_again() -> None:
+    assert named_fields("title, content") == Field.TITLE | Field.CONTENT
+    assert named_fields("") == 0
+
+
+@pytest.mark.parametrize(
+    ("cause", "target", "words"),
+    [
+        (Cause("post", "A", "content", "was edited"), POST, "The post “A” was edited: its body. This page shows that."),
+        (Cause("post", "A", "url", "got a cover"), HOME, "The post “A” got a cover. This page shows its address."),
+        (Cause("all", "--clean"), HOME, "The build was called with --clean. So every page was rendered."),
+        (Cause("failed", ""), POST, "This page could not be rendered before; it is tried again in every build."),
+        (Cause("route", "/", "post"), HOME, "At this address was the page of a post before; now it is the home page."),
+    ],
+)  # fmt: skip
+def test_a_cause_becomes_a_chain_that_ends_at_the_page(cause: Cause, target: Target, words: str) -> None:
+    assert " ".join(chain(cause, target, Plain())) == words
+
+
+def test_a_removed_page_says_why_it_went() -> None:
+    assert gone_words(Cause("gone", "/a/", behind="the post “A” is gone")) == "The post “A” is gone."
+    assert gone_words(Cause("gone", "/page/2/", "list")) == "Its list has fewer posts now, or none."

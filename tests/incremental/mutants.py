@@ -234,6 +234,13 @@ MUTANTS = (
         "",
     ),
     Mutant(
+        "by which time zone and without which tags the numbers were made",
+        "a_tag_is_excluded_and_let_in_again",
+        TALLIES,
+        ".fetchone() != (basis,):",
+        ".fetchone() == ():",
+    ),
+    Mutant(
         "how a post was before it changed",
         "a_post_leaves_a_tag",
         STORE,

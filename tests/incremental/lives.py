@@ -10,12 +10,12 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.incremental.rig import NOON, THEME, Living, config, later
-from velobuild.config.schema import BuildConfig, FeedsConfig, PaginationConfig
+from velobuild.config.schema import BuildConfig, FeedsConfig, PaginationConfig, SiteConfig, SourceConfig
 from velobuild.model.entries import Comment, Media, SiteSettings
 
 WRONG = 3
@@ -336,6 +336,22 @@ def the_configuration_changes(living: Living) -> None:
     begun(living, *[("tea",)] * 5)
     living.config = config(pagination=PaginationConfig(size=3), feeds=FeedsConfig(size=2))
     living.same_as_clean()
+
+
+@life
+def a_tag_is_excluded_and_let_in_again(living: Living) -> None:
+    begun(living, ("tea",), ("jam",), ("tea", "jam")).config = config(
+        source=SourceConfig(url="https://cms.example", comments=True, exclude_tags=("jam",))
+    )
+    living.same_as_clean().config = config()
+    living.same_as_clean()
+
+
+@life
+def the_year_begins_at_another_hour(living: Living) -> None:
+    living.post("p0", published_at=datetime(2025, 12, 31, 23, 30, tzinfo=UTC)).post("p1").same_as_clean()
+    living.config = config(site=SiteConfig(title=None, base_url="https://site.example", timezone="UTC"))
+    living.post("p1", title="Other").same_as_clean().without("p0").same_as_clean()
 
 
 @life

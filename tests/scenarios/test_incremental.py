@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.incremental.checks import UNREAD_KEYS_MAX
 from tests.incremental.rig import NOON, Living, config, later
 from velobuild.config.schema import FeedsConfig, PaginationConfig, TaxonomyConfig, ThemeConfig, UrlsConfig
 from velobuild.content.database import open_database, transaction
@@ -52,7 +53,7 @@ def body(number: int, word: str = "Wrong") -> str:
     return f"<p>{WORDS}</p><h2>One</h2><p>{word} in {number}.{picture}</p>"
 
 
-def begun(folder: Path, theme: str) -> Thousand:
+def begun(folder: Path, theme: str, *, posts: int = POSTS) -> Thousand:
     living = Living(folder)
     if theme == "plain":
         shutil.rmtree(living.site / "theme")
@@ -74,7 +75,7 @@ def begun(folder: Path, theme: str) -> Thousand:
         )
     living.page("about", None)
     living.picture("a.png", 1)
-    for number in range(POSTS):
+    for number in range(posts):
         living.post(
             f"p{number:04}",
             title=f"Post {number}",
@@ -229,3 +230,47 @@ def test_nothing_changed_renders_nothing(made: Thousand) -> None:
 
 def test_afterwards_the_site_is_the_one_that_a_clean_build_makes(made: Thousand) -> None:
     made.living.same_as_clean()
+
+
+@pytest.mark.slow
+def test_a_sitemap_is_cut_into_parts_and_made_whole_again(tmp_path: Path) -> None:
+    site = begun(tmp_path, "bench", posts=1_000)
+    assert "sitemap-pages.xml" not in site.living.tree()
+    site.living.post("one-more", published_at=later(-1)).same_as_clean()
+    assert "sitemap-pages.xml" in site.living.tree()
+    site.living.without("p0005").same_as_clean()
+    assert "sitemap-pages.xml" not in site.living.tree()
+
+
+def test_the_trace_of_a_site_that_is_edited_for_long_does_not_grow(tmp_path: Path) -> None:
+    """Keys that nothing reads go, there is no alarm, and each update stands in the manifest."""
+    living = Living(tmp_path)
+    for number in range(6):
+        living.post(f"p{number}", published_at=later(-5 * number), tags=("tea",))
+    living.same_as_clean()
+
+    def rows() -> dict[str, int]:
+        with living.opened() as connection:
+            tables = (
+                "key",
+                "footprint",
+                "bundle",
+                "bundle_key",
+                "post_read",
+                "query_read",
+                "output",
+                "tally",
+                "spelling",
+            )
+            return {name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in tables}
+
+    before = rows()
+    for turn in range(20):
+        living.post("p9", published_at=later(-7), tags=(f"turn {turn}",), body=f"<p>{turn}</p>")
+        assert living.build() is not None
+        living.post("p3", tags=("tea", f"turn {turn}"))
+        assert living.build() is not None
+    living.without("p9").post("p3", tags=("tea",)).same_as_clean()
+    after = rows()
+    grown = {name: (before[name], after[name]) for name in before if after[name] > before[name] + UNREAD_KEYS_MAX}
+    assert grown == {}

@@ -177,6 +177,23 @@ def test_after_a_rollback_builds_are_refused_until_resume(site: SiteTest) -> Non
     assert "Mended" in site.text("post-1/index.html")
 
 
+def test_a_rollback_goes_to_the_last_full_build_and_says_how_many_updates_that_undoes(site: SiteTest) -> None:
+    site.posts(3).builds()
+    first = site.contents()
+    site.edit("post-1", title="Full").builds("--clean")
+    site.edit("post-1", title="Once").builds()
+    assert site.ran.report["release"] is None, "an update"
+    assert site.ran.report["rendered"] >= 1
+    site.edit("post-1", title="Twice").builds()
+
+    site.does("rollback").expects_exit(0)
+    assert site.ran.report == {"release": 1, "updates_undone": 2}
+    assert site.contents() == first
+    site.does("resume").does("rollback", "2").expects_exit(0)
+    assert site.ran.report["updates_undone"] == 0
+    assert "Twice" in site.text("post-1/index.html")
+
+
 def test_resuming_without_a_change_in_the_cms_publishes_what_the_cms_says(site: SiteTest) -> None:
     site.posts(3).builds().edit("post-1", title="Second").builds("--clean")
     second = site.tree_hash()

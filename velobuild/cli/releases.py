@@ -35,6 +35,7 @@ def rollback(context: Context, release: int | None) -> None:
     """Go back to an earlier release (the previous one, or number RELEASE), and stay there until `resume`."""
     from velobuild.pipeline.building import publisher_of
     from velobuild.publish.lock import SiteLock
+    from velobuild.publish.releases import Releases
 
     loaded = context.loaded_for_this_machine
     if loaded.config.build.publish == "in-place":
@@ -45,8 +46,15 @@ def rollback(context: Context, release: int | None) -> None:
             hint='`publish = "release"` keeps them',
         )
     with SiteLock(loaded.state):
-        info = publisher_of(loaded).rollback(release)
-    context.result(f"Release {info.number} is live; builds are held until `velobuild resume`", {"release": info.number})
+        publisher = publisher_of(loaded)
+        assert isinstance(publisher, Releases)
+        publisher.complete()
+        updates = publisher.updates()
+        info = publisher.rollback(release)
+    text = f"Release {info.number} is live; builds are held until `velobuild resume`"
+    if updates:
+        text += f" ({updates} single update{'s' * (updates > 1)} since the last full build went back with it)"
+    context.result(text, {"release": info.number, "updates_undone": updates})
 
 
 @click.command()

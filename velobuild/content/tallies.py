@@ -18,12 +18,18 @@ from velobuild.content.terms import Term, terms_of
 from velobuild.model.reads import Image
 
 TERM = "term"
+BASIS = "counted_by"
+"""The note of the time zone and the excluded tags with which the numbers and terms were made."""
 PLACE = (
     "SELECT post.sort_at, post.title, post.author_id FROM post JOIN permalink ON post_id = post.id WHERE post.id = ?"
 )
 TAGS = "SELECT tag, name FROM tag WHERE post_id = ? ORDER BY tag"
 CHANGED = "SELECT id, before, counted FROM dirty WHERE kind = 'posts' ORDER BY id"
 SPELLINGS = "SELECT tag, name, count(*) FROM tag JOIN permalink USING (post_id) GROUP BY tag, name ORDER BY tag, name"
+REMEMBER = (
+    "INSERT INTO meta (key, value) VALUES (?, ?) "
+    "ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE value <> excluded.value"
+)
 ADD = (
     "INSERT INTO {table} ({columns}, posts) VALUES ({marks}, ?) "
     "ON CONFLICT ({columns}) DO UPDATE SET posts = posts + excluded.posts"
@@ -68,11 +74,20 @@ def place_before(id: str, row: dict[str, object], zone: tzinfo) -> tuple[Image, 
 
 def settle(connection: sqlite3.Connection, zone: tzinfo, exclude: frozenset[str]) -> None:
     """Bring all numbers and terms up to date with the posts that are public now. The caller holds a transaction."""
+    basis = json.dumps([str(zone), sorted(exclude)])
     if connection.execute("SELECT 1 FROM meta WHERE key = ?", (TRACE,)).fetchone() is None:
         _count_all(connection, zone)
         _store_terms(connection, exclude, traced=False)
+        connection.execute(REMEMBER, (BASIS, basis))
         return
     retagged = False
+    if connection.execute("SELECT value FROM meta WHERE key = ?", (BASIS,)).fetchone() != (basis,):
+        _count_all(connection, zone)
+        for id, _, _ in connection.execute(CHANGED).fetchall():
+            _note_counted(connection, id, place_now(connection, id, zone))
+        _store_terms(connection, exclude, traced=True)
+        connection.execute(REMEMBER, (BASIS, basis))
+        return
     for id, before, counted in connection.execute(CHANGED).fetchall():
         old = _counted(json.loads(counted)) if counted is not None else None
         if counted is None and before is not None:
@@ -82,9 +97,8 @@ def settle(connection: sqlite3.Connection, zone: tzinfo, exclude: frozenset[str]
             retagged |= (old[1] if old else {}) != (new[1] if new else {})
             _add(connection, old, -1)
             _add(connection, new, 1)
-        text = json.dumps(_plain(new))
-        if text != counted:
-            connection.execute("UPDATE dirty SET counted = ? WHERE kind = 'posts' AND id = ?", (text, id))
+        if json.dumps(_plain(new)) != counted:
+            _note_counted(connection, id, new)
     if retagged:
         connection.execute("DELETE FROM spelling WHERE posts <= 0")
         _store_terms(connection, exclude, traced=True)
@@ -111,6 +125,12 @@ def _count_all(connection: sqlite3.Connection, zone: tzinfo) -> None:
             connection.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
             marks = ", ".join("?" * (columns.count(",") + 1))
             connection.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)  # noqa: S608
+
+
+def _note_counted(connection: sqlite3.Connection, id: str, place: tuple[Image, Names] | None) -> None:
+    """Remember with which place a changed post stands in the numbers."""
+    text = json.dumps(_plain(place))
+    connection.execute("UPDATE dirty SET counted = ? WHERE kind = 'posts' AND id = ?", (text, id))
 
 
 def _add(connection: sqlite3.Connection, place: tuple[Image, Names] | None, step: int) -> None:

@@ -24,7 +24,7 @@ from velobuild.publish.manifest import Manifest, ReleaseInfo
 from velobuild.publish.place import check_one_disk, check_place, foreign
 from velobuild.publish.shelf import TEMPORARY, Shelf, no_release
 from velobuild.publish.staging import Staging, write_file
-from velobuild.publish.update import Update, log_of
+from velobuild.publish.update import Update, log_of, updates_in
 
 __all__ = ["Releases", "Staging", "write_file"]
 
@@ -76,6 +76,11 @@ class Releases:
         folder = self._shelf.folder(number)
         staging = self._shelf.folders / f"{TEMPORARY}update"
         return Update(self._state, folder, self._shelf.manifest_file(number), staging=staging, now=self._clock())
+
+    def updates(self) -> int:
+        """How many updates the live release got since it was published: a rollback takes all of them back."""
+        number = self._shelf.live_number()
+        return 0 if number is None else updates_in(log_of(self._shelf.manifest_file(number)))
 
     def begin(self) -> Staging:
         """An empty folder for the next release, after what earlier runs left unfinished was removed.

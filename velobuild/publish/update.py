@@ -105,6 +105,13 @@ def with_log(manifest: Manifest, manifest_file: Path) -> Manifest:
     return replace(manifest, files=files, meta=meta)
 
 
+def updates_in(log: Path) -> int:
+    """How many updates a release got since it was published. Raises OutputError."""
+    with disk_errors("the log of updates cannot be read", log), suppress(FileNotFoundError):
+        return sum(Entry.decode(line) is not None for line in log.read_bytes().splitlines())
+    return 0
+
+
 def append(log: Path, entry: Entry) -> None:
     """Add a line, on the disk when this returns. Raises OSError."""
     content = entry.encode()
@@ -189,7 +196,10 @@ class Update:
         return changes
 
     def discard(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Let go of the staged files, unless a journal is there: then the next start needs them."""
+        with suppress(OSError):  # if that cannot be told, it may be there
+            if disk.look(self._journal) is None:
+                shutil.rmtree(self.folder, ignore_errors=True)
 
     def _changes(self, puts: Sequence[OutputFile], removals: Sequence[str]) -> tuple[OutputChange, ...]:
         found = []
@@ -251,9 +261,30 @@ def complete(state: Path) -> None:
     with disk_errors("the site is half updated and could not be completed", live_folder):
         if live_folder.is_dir():
             staging = _staging_of(live_folder, state, staged)
+            _refuse_lost(staging, live_folder, entry, file)
             _apply(staging, live_folder, Path(log), entry)
             shutil.rmtree(staging, ignore_errors=True)
         file.unlink()
+
+
+def _refuse_lost(staged: Path, live_folder: Path, entry: Entry, journal: Path) -> None:
+    """Raises GuardRefused VB5004 if a file is neither staged any more nor live: the log would say what is not so."""
+    lost = [
+        file.path
+        for file in entry.puts
+        if disk.look(staged / file.path) is None
+        and (
+            disk.look(live_folder / file.path) is None
+            or disk.fingerprint_file(live_folder, file.path)[0] != file.sha256
+        )
+    ]
+    if lost:
+        raise GuardRefused(
+            f"an interrupted update cannot be completed: {len(lost)} of its files are gone ({', '.join(lost[:3])})",
+            code="VB5004",
+            where=str(journal),
+            hint="remove this file and build with --clean: what is half updated is then written anew",
+        )
 
 
 def _staging_of(live_folder: Path, state: Path, name: str) -> Path:

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -205,39 +205,32 @@ def markdown(bench: Bench, post_count: int) -> Figures:
 
 
 def watchers(bench: Bench, post_count: int) -> Figures:
-    """Body edits in a fresh process, in `hugo server`, and in `eleventy --watch --incremental`, in turns."""
+    """Body edits in a fresh process, in `hugo server` in both of its modes, and in `eleventy --watch --incremental`."""
     found, site = bench.corpus(post_count, "markdown"), bench.built(post_count, "markdown")
     place = bench.place / f"watchers-{post_count}"
     place.mkdir()
-    content, hugo_out, eleventy_out = copied(found / "markdown", place / "content"), place / "hugo", place / "eleventy"
-    eleventy = Eleventy()
+    hugo, eleventy = Hugo(), Eleventy()
     own = eleventy.site(found / "markdown", place / "eleventy-site")
-    edits: dict[str, list[Figures]] = {"fresh": [], "hugo": [], "eleventy": []}
-    with (
-        Hugo().watch(content, hugo_out) as watched_hugo,
-        eleventy.watch(own, eleventy_out) as watched_eleventy,
-    ):
-        bench.say("both watchers stand")
+    contents = {name: copied(found / "markdown", place / f"content-{name}") for name in ("hugo", "hugo_all")}
+    contents["eleventy"] = own / "src"
+    watching = {
+        "hugo": hugo.watch(contents["hugo"], place / "hugo"),
+        "hugo_all": hugo.watch(contents["hugo_all"], place / "hugo_all", "--disableFastRender"),
+        "eleventy": eleventy.watch(own, place / "eleventy"),
+    }
+    edits: dict[str, list[Figures]] = {name: [] for name in ("fresh", *watching)}
+    with ExitStack() as opened:
+        for watcher in watching.values():
+            opened.enter_context(watcher)
+        bench.say("all watchers stand")
         for step, number in enumerate([post_count // 2, post_count - 1, 0] * (WATCHED_EDITS // 3)):
-            revision = 1_000 + step
-            run(
-                [
-                    BIN / "python",
-                    HERE / "load.py",
-                    site,
-                    "--edit",
-                    *map(str, (number, post_count, revision)),
-                    "markdown",
-                ]
-            )
+            edit = (number, post_count, 1_000 + step)
+            run([BIN / "python", HERE / "load.py", site, "--edit", *map(str, edit), "markdown"])
             edits["fresh"].append(timed(build(site)))
-            edits["hugo"].append(_watched(watched_hugo, content, hugo_out, number, post_count, revision))
-            posts = own / "src"
-            edits["eleventy"].append(_watched(watched_eleventy, posts, eleventy_out, number, post_count, revision))
-            told = ", ".join(
-                f"{name} {row[-1].get('own_s', row[-1].get('wall_s')):.2f} s" for name, row in edits.items()
-            )
-            bench.say(f"edit {step + 1}: {told}")
+            for name, watcher in watching.items():
+                edits[name].append(_watched(watcher, contents[name], place / name, *edit))
+            told = (f"{name} {row[-1].get('own_s', row[-1].get('wall_s')):.2f} s" for name, row in edits.items())
+            bench.say(f"edit {step + 1}: {', '.join(told)}")
     return {"edits": edits}
 
 

@@ -113,6 +113,20 @@ def test_neighbours_are_the_next_older_and_newer(blog: Blog) -> None:
     assert blog.reader.require_post("p002").next is None
 
 
+def test_neighbours_are_the_same_whichever_post_is_asked_first(blog: Blog) -> None:
+    # Two of one moment: their ids decide.
+    blog.posts(*dated(6), replace(dated(1)[0], id="p000b", slug="p000b")).settle()
+    order = ["p000", "p000b", "p001", "p002", "p003", "p004", "p005"]
+    wanted = {id: (order[at - 1] if at else None, ([*order, None])[at + 1]) for at, id in enumerate(order)}
+    for asked in (order, order[::-1], ["p003", "p000b", "p005", "p001", "p000", "p004", "p002"]):
+        reader = blog.reader
+        found = {}
+        for id in asked:
+            post = reader.require_post(id)
+            found[id] = tuple(other and other.id for other in (post.previous, post.next))
+        assert wanted == found
+
+
 @pytest.mark.parametrize(
     ("author", "name"),
     [("Ann", "Ann"), ({"name": "Ann", "id": 7}, "Ann"), ({"id": 7}, None), ("", None), (None, None), (["Ann"], None)],

@@ -18,7 +18,7 @@ from velobuild.graph.routes import expand
 from velobuild.model.entries import BodyFormat
 from velobuild.model.outputs import OutputFile, Phase, Target
 from velobuild.publish.releases import write_file
-from velobuild.render.workers import PARALLEL_FROM, RenderJob, Write, limited, prepare_bodies, render_all, worker_count
+from velobuild.render.workers import PARALLEL_FROM, Alarm, RenderJob, Write, prepare_bodies, render_all, worker_count
 
 POST = "{{ post.title }} {{ post.content }} {{ post.previous.title if post.previous }}"
 LIST = "{% for post in posts %}{{ post.title }} {{ post.excerpt }}\n{% endfor %}"
@@ -160,7 +160,7 @@ def test_c10_a_template_without_end_is_stopped_and_the_others_are_made(tmp_path:
 
 def test_the_time_limit_leaves_no_alarm_behind() -> None:
     before = signal.getsignal(signal.SIGALRM)
-    with limited(5, "x"):
+    with Alarm(5) as alarm, alarm.set("x"):
         assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
     assert signal.getsignal(signal.SIGALRM) is before

@@ -107,11 +107,23 @@ class PostCore:
 
     @cached_property
     def previous(self) -> str | None:
-        return next(iter(self._reader.answers.ids(Query(after_id=self.id, limit=1))), None)
+        return self._beside(Query(after_id=self.id, limit=1), "next")
 
     @cached_property
     def next(self) -> str | None:
-        return next(iter(self._reader.answers.ids(Query(before_id=self.id, limit=1))), None)
+        return self._beside(Query(before_id=self.id, limit=1), "previous")
+
+    def _beside(self, query: Query, back: str) -> str | None:
+        """The id of a neighbour, who is told that this post is its own on the other side (`back`).
+
+        That is so since the order is total and holds every public post; and pages come in it, so that every second
+        question is answered already.
+        """
+        found = next(iter(self._reader.answers.ids(query)), None)
+        other = None if found is None else self._reader.core(found)
+        if other is not None:
+            other.__dict__.setdefault(back, self.id)
+        return found
 
     @cached_property
     def comments(self) -> list[CommentView]:

@@ -29,11 +29,10 @@ UPDATE = (
     "UPDATE output SET path = ?, url = ?, route = ?, renderer = ?, template = ?, params = ?, phase = ?, sha256 = ?, "
     "size_bytes = ?, bundle = ?, reads = ?, render_us = ?, failed = ?, reason = ?, build = ? WHERE id = ?"
 )
-SWEEP = (
-    "DELETE FROM bundle WHERE id NOT IN (SELECT bundle FROM output)",
-    "DELETE FROM bundle_key WHERE bundle NOT IN (SELECT id FROM bundle)",
-    "DELETE FROM key WHERE id NOT IN (SELECT key FROM query_read UNION SELECT key FROM bundle_key)",
-    "DELETE FROM footprint WHERE key NOT IN (SELECT id FROM key)",
+DROP_BUNDLE = "DELETE FROM bundle WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM output WHERE bundle = ?1) RETURNING keys"
+DROP_KEY = (
+    "DELETE FROM key WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM query_read WHERE key = ?1) "
+    "AND NOT EXISTS (SELECT 1 FROM bundle_key WHERE key = ?1)"
 )
 TABLES = ("output", "post_read", "query_read", "bundle_key", "bundle", "key", "footprint")
 
@@ -71,6 +70,8 @@ class Trace:
         self._connection = connection
         self._key_ids: dict[str, int] = {}
         self._bundle_ids: dict[frozenset[str], int] = {}
+        self._dropped_keys: set[int] = set()
+        self._dropped_bundles: set[int] = set()
         self.alarms: list[str] = []
         """Queries that a page found to answer otherwise than the trace believed: a change was missed."""
 
@@ -170,8 +171,8 @@ class Trace:
             self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
         self._connection.execute("DELETE FROM meta WHERE key = ?", (TRACE,))
         self._connection.execute("DELETE FROM dirty")
-        self._key_ids.clear()
-        self._bundle_ids.clear()
+        for known in (self._key_ids, self._bundle_ids, self._dropped_keys, self._dropped_bundles):
+            known.clear()
 
     def store(self, answers: Mapping[str, Answer], stamps: Mapping[str, Fingerprint]) -> None:
         """Store what keys are now, queries with where to look for a change of them."""
@@ -210,16 +211,18 @@ class Trace:
         path, url, route, renderer, template, params, phase, sha256, size, bundle, reads = row
         values = (path, url, route, renderer, template, params, phase, sha256, size, bundle, reads)
         more = (one.render_us, int(one.failed), one.reason, build)
-        known = self._connection.execute("SELECT id, reads FROM output WHERE path = ?", (path,)).fetchone()
+        known = self._connection.execute("SELECT id, reads, bundle FROM output WHERE path = ?", (path,)).fetchone()
         if known is None:
             return int(self._connection.execute(INSERT, (*values, *more)).lastrowid or 0)
         id = int(known[0])
-        self._drop_reads(id, known[1])
+        self._drop_reads(id, *known[1:])
         self._connection.execute(UPDATE, (*values, *more, id))
         return id
 
-    def _drop_reads(self, id: int, reads: str) -> None:
+    def _drop_reads(self, id: int, reads: str, bundle: int) -> None:
         flat, queries = json.loads(reads)
+        self._dropped_keys.update(queries)
+        self._dropped_bundles.add(bundle)
         self._connection.executemany(
             "DELETE FROM post_read WHERE post = ? AND output = ?", [(post, id) for post in flat[::2]]
         )
@@ -230,15 +233,25 @@ class Trace:
     def remove(self, ids: Iterable[int]) -> None:
         """Forget outputs that are no more."""
         for id in ids:
-            row = self._connection.execute("SELECT reads FROM output WHERE id = ?", (id,)).fetchone()
+            row = self._connection.execute("SELECT reads, bundle FROM output WHERE id = ?", (id,)).fetchone()
             if row is not None:
-                self._drop_reads(id, row[0])
+                self._drop_reads(id, *row)
                 self._connection.execute("DELETE FROM output WHERE id = ?", (id,))
 
     def sweep(self) -> None:
-        """Forget keys that nothing reads."""
-        for statement in SWEEP:
-            self._connection.execute(statement)
+        """Forget keys that nothing reads any more: only what an output let go of can be one, whatever else there is."""
+        for bundle in sorted(self._dropped_bundles):
+            for (keys,) in self._connection.execute(DROP_BUNDLE, (bundle,)).fetchall():
+                ids = json.loads(keys)
+                self._connection.executemany(
+                    "DELETE FROM bundle_key WHERE key = ? AND bundle = ?", [(key, bundle) for key in ids]
+                )
+                self._dropped_keys.update(ids)
+        for key in sorted(self._dropped_keys):
+            if self._connection.execute(DROP_KEY, (key,)).rowcount:
+                self._connection.execute("DELETE FROM footprint WHERE key = ?", (key,))
+        self._dropped_keys.clear()
+        self._dropped_bundles.clear()
 
     def close_change(self, identity: str) -> None:
         """The trace is of this release now, and nothing is changed since."""

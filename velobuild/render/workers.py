@@ -17,7 +17,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from velobuild.content.database import FILE_NAME, connect, snapshot
 from velobuild.errors import ContentProblem, Diagnostic, OutputError
@@ -110,10 +110,13 @@ def prepare_bodies(site: Site, post_ids: Sequence[str], *, jobs: int) -> Iterato
     def chunk(start: int) -> Bodies:
         done: list[PreparedBody] = []
         failed: dict[str, Diagnostic] = {}
-        with closing(connect(site.state / FILE_NAME, read_only=True)) as connection:
+        with (
+            closing(connect(site.state / FILE_NAME, read_only=True)) as connection,
+            Alarm(site.config.limits.render_s) as alarm,
+        ):
             for post_id in post_ids[start : start + CHUNK]:
                 try:
-                    with limited(site.config.limits.render_s, f"post id {post_id}"):
+                    with alarm.set(f"post id {post_id}"):
                         done.append(prepare_body(connection, site, post_id))
                 except ContentProblem as error:
                     failed[post_id] = error.diagnostics[0]
@@ -145,51 +148,72 @@ def _render(job: RenderJob, rendering: Rendering, targets: Sequence[Target]) -> 
     made: list[RenderedFile] = []
     failed: list[RenderFailed] = []
     reader = rendering.reader
-    for target in targets:
-        reader.begin()
-        started = time.perf_counter_ns()
-        try:
-            with limited(job.site.config.limits.render_s, target.url):
-                path, content, phase = rendering.file(target)
-        except ContentProblem as error:
-            failed.append(RenderFailed(target, error.diagnostics[0]))
-            continue
-        took = (time.perf_counter_ns() - started) // 1000
-        sha256 = hashlib.sha256(content).hexdigest()
-        same = job.live.get(path) == sha256
-        file = OutputFile(path, sha256, len(content), phase) if same else job.write(job.folder, path, content, phase)
-        made.append(RenderedFile(file, same, reader.taken(), took))
+    with Alarm(job.site.config.limits.render_s) as alarm:
+        for target in targets:
+            reader.begin()
+            started = time.perf_counter_ns()
+            try:
+                with alarm.set(target.url):
+                    path, content, phase = rendering.file(target)
+            except ContentProblem as error:
+                failed.append(RenderFailed(target, error.diagnostics[0]))
+                continue
+            took = (time.perf_counter_ns() - started) // 1000
+            sha256 = hashlib.sha256(content).hexdigest()
+            same = job.live.get(path) == sha256
+            file = (
+                OutputFile(path, sha256, len(content), phase) if same else job.write(job.folder, path, content, phase)
+            )
+            made.append(RenderedFile(file, same, reader.taken(), took))
     warnings = tuple(reader.warnings)
     reader.warnings.clear()
     recording_us, reader.recording_ns = reader.recording_ns // 1000, 0
     return Rendered(tuple(made), tuple(failed), warnings, reader.new_answers(), recording_us)
 
 
-@contextmanager
-def limited(seconds: int, where: str) -> Iterator[None]:
-    """Stop the block after `seconds`. Raises ContentProblem VB3105.
+class Alarm:
+    """Stops what runs longer than `seconds`; `set` begins the time anew for each thing of many.
 
-    Works in a process's main thread alone, where signals arrive; elsewhere the block runs unlimited.
+    Works in a process's main thread alone, where signals arrive; elsewhere everything runs unlimited. To install the
+    handler is by far the dearest part: it is done once for a chunk.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise ContentProblem(
-            f"rendering took longer than {seconds} s",
-            code="VB3105",
-            where=where,
-            hint="look for a loop in the template, or raise [limits] render_s",
-        )
+    def __init__(self, seconds: int) -> None:
+        self._seconds = seconds if threading.current_thread() is threading.main_thread() else None
+        self._before: Any = None
+        self._where: str | None = None
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    def __enter__(self) -> Alarm:
+        if self._seconds is not None:
+            self._before = signal.signal(signal.SIGALRM, self._ring)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._seconds is not None:
+            signal.signal(signal.SIGALRM, self._before)
+
+    @contextmanager
+    def set(self, where: str) -> Iterator[None]:
+        """Raises ContentProblem VB3105 inside the block when its time is up."""
+        if self._seconds is None:
+            yield
+            return
+        self._where = where
+        signal.setitimer(signal.ITIMER_REAL, self._seconds)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            self._where = None
+
+    def _ring(self, number: int, frame: FrameType | None) -> None:
+        if self._where is not None:  # It may have been on its way when the block ended.
+            raise ContentProblem(
+                f"rendering took longer than {self._seconds} s",
+                code="VB3105",
+                where=self._where,
+                hint="look for a loop in the template, or raise [limits] render_s",
+            )
 
 
 _chunk: Callable[[int], object] | None = None

@@ -1,0 +1,1 @@
+module.exports = { layout: "post.njk", permalink: (post) => `/posts/${post.slug}/index.html` };

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import mkdtemp
@@ -35,6 +36,7 @@ PIECES = st.sampled_from(
 )
 BODIES = st.lists(PIECES, min_size=1, max_size=4).map("".join)
 TEXTS = st.sampled_from(["One", "Two", "Zebra", "ähre", ""])
+ADA: dict[str, Any] = {"author": {"name": "Ada"}}
 TEMPLATES: Mapping[str, tuple[str | None, ...]] = {
     "maybe.html": (None, "<p>now here {{ site.posts.newest(1)[0].title if site.posts else '' }}</p>"),
     "absent.html": (None, "<p>{{ site.tags | length }} tags</p>"),
@@ -46,15 +48,20 @@ TEMPLATES: Mapping[str, tuple[str | None, ...]] = {
 class Life(RuleBasedStateMachine):
     """One site. Every rule is one or more edits; most end in a build and the comparison."""
 
+    locales: tuple[str, ...] = ()
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(mkdtemp(prefix="life-"))
         self.living = Living(self.folder)
+        self.configured({})
 
     @initialize(count=st.integers(0, 6), tags=TAGS)
     def begin(self, count: int, tags: tuple[str, ...]) -> None:
         for number in range(count):
             self.living.post(f"p{number}", published_at=later(-number * 5), tags=tags[number % 2 :])
+            if self.locales:
+                self.living.post(f"p{number}", extra=ADA | {"locale": self.locales[number % len(self.locales)]})
         self.compare()
 
     def teardown(self) -> None:
@@ -207,8 +214,12 @@ class Life(RuleBasedStateMachine):
         )
     )
     def configure(self, changes: dict[str, Any]) -> None:
-        self.living.config = config(**changes)
+        self.configured(changes)
         self.compare()
+
+    def configured(self, changes: dict[str, Any]) -> None:
+        made = config(**changes)
+        self.living.config = replace(made, source=replace(made.source, locales=self.locales))
 
     @rule(step=st.sampled_from(["state", "release"]))
     def lose(self, step: str) -> None:
@@ -219,4 +230,34 @@ class Life(RuleBasedStateMachine):
         else:
             for file in list((self.living.site / "public").rglob("index.html"))[:2]:
                 file.write_text("edited by hand")
+        self.compare()
+
+
+class LifeInLanguages(Life):
+    """The same of a site in several languages: posts change theirs, and get and lose translations."""
+
+    locales = ("en", "de")
+
+    @rule(id=IDS, locale=st.sampled_from(["en", "de", "fr", None]), of=st.sampled_from(["p0", "p1", None]))
+    def translate(self, id: str, locale: str | None, of: str | None) -> None:
+        extra = {"locale": locale, "translation_of": of}
+        self._edit(id, extra=ADA | {name: value for name, value in extra.items() if value is not None})
+
+    @rule(id=IDS, of=IDS, locale=st.sampled_from(["en", "de"]), tags=TAGS, body=BODIES, hours=HOURS)
+    def publish_translation(
+        self, id: str, of: str, locale: str, tags: tuple[str, ...], body: str, hours: float
+    ) -> None:
+        extra = ADA | {"locale": locale, "translation_of": of}
+        self.living.without(id).post(id, slug=of, extra=extra, tags=tags, body=body, published_at=later(hours))
+        self.compare()
+
+    @rule(name=st.sampled_from(["de/about", "de/neu"]), text=st.sampled_from([None, "Siehe [p1](/p1/)"]))
+    def translated_page(self, name: str, text: str | None) -> None:
+        self.living.page(name, text)
+        self.compare()
+
+    @rule(locales=st.sampled_from([(), ("en", "de"), ("de", "en"), ("en", "de", "fr")]))
+    def speak(self, locales: tuple[str, ...]) -> None:
+        self.locales = locales
+        self.living.config = replace(self.living.config, source=replace(self.living.config.source, locales=locales))
         self.compare()

@@ -128,6 +128,7 @@ class Living:
         if text is None:
             file.unlink(missing_ok=True)
         else:
+            file.parent.mkdir(exist_ok=True)
             file.write_text(f"---\ntitle: {name.capitalize()}\n---\n{text}")
         return self
 

@@ -277,6 +277,12 @@ class Config:
         return (self.source, *self.more_sources)
 
     @property
+    def locales(self) -> tuple[str, ...]:
+        """The locales that have a tree of their own, the default one first; none where there are not several."""
+        found = tuple(dict.fromkeys(locale for source in self.sources for locale in source.locales))
+        return found if len(found) > 1 else ()
+
+    @property
     def main_source(self) -> SourceConfig:
         """The source whose entries carry no name, else the first."""
         return next((source for source in self.sources if source.name is None), self.source)

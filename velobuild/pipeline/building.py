@@ -10,12 +10,14 @@ from pathlib import Path
 
 from velobuild.config.schema import Loaded
 from velobuild.content.database import Connection
+from velobuild.content.locales import arrange
 from velobuild.content.memo import Memo
 from velobuild.content.permalinks import former_rows, recall_former
 from velobuild.content.store import Store
 from velobuild.errors import ContentProblem, Diagnostic, GuardRefused, OutputError, SourceUnavailable
 from velobuild.graph.site import Site
 from velobuild.model.keys import canonical
+from velobuild.model.locales import Locales
 from velobuild.model.outputs import BuildReport, OutputKind, Published, SyncReport
 from velobuild.model.ports import Clock, Progress, Warn, utc_now
 from velobuild.pipeline.fetching import fetch_media
@@ -63,6 +65,7 @@ def _build(run: Run, cache: Path | None) -> BuildReport:
         publisher.complete()
         refuse_held(publisher.held())
         theme = load_theme(loaded.config, loaded.root)
+        arrange(connection, Locales(loaded.config.locales))
         synced = _sync(run, store, cache)
         read_local_pages(store, loaded)
         site = Site(

@@ -183,6 +183,8 @@ class MenuItem:
     """What it says."""
     url: Annotated[str, MinLen(1)]
     """Where it leads: an address on this site, or a whole URL."""
+    locale: str = ""
+    """Several languages: the one in whose pages it stands; empty, in those of all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

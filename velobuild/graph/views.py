@@ -231,7 +231,9 @@ class SiteView:
     def menu(self) -> list[LinkView]:
         site = self._reader.site
         urls = [
-            (item.title, site.url_of(item.url) if item.url.startswith("/") else item.url) for item in site.config.menu
+            (item.title, site.url_of(item.url) if item.url.startswith("/") else item.url)
+            for item in site.config.menu
+            if item.locale in ("", self._locale)
         ]
         return [LinkView(title, url, current=url == self._current_url) for title, url in urls]
 

@@ -18,4 +18,4 @@ def test_incremental_is_clean_in_random_lives() -> None:
 
 @pytest.mark.slow
 def test_incremental_is_clean_in_random_lives_in_two_languages() -> None:
-    run_state_machine_as_test(LifeInLanguages, settings=settings(max_examples=30, stateful_step_count=8, **CALM))
+    run_state_machine_as_test(LifeInLanguages, settings=settings(max_examples=20, stateful_step_count=8, **CALM))

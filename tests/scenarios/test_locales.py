@@ -79,6 +79,18 @@ def test_a_post_that_changes_its_language_moves_from_one_tree_to_the_other(livin
     assert b"E1" not in tree["index.html"]
 
 
+def test_a_post_that_changes_its_language_gets_between_two_others_of_it(living: Living) -> None:
+    # Without tags nothing but their neighbours ties these together.
+    living.post("e7", published_at=later(-100))
+    german(german(living, "d7", published_at=later(-99)), "d8", published_at=later(-101))
+    rendered(living)
+    assert b"E7" not in living.tree()["de/d7/index.html"] + living.tree()["de/d8/index.html"]
+    german(living, "e7")
+    rendered(living)
+    assert b"E7 /de/e7/" in living.tree()["de/d7/index.html"]
+    assert b"| E7" in living.tree()["de/d8/index.html"]
+
+
 def test_an_update_in_two_languages_is_as_small_as_in_one(living: Living) -> None:
     post = living.content.posts["d1"]
     assert isinstance(post, Post)

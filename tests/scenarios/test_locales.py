@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.command_line import velobuild
 from tests.incremental.rig import Living, config, later
 from velobuild.content.database import open_database
 from velobuild.graph.trace import Trace
@@ -109,3 +110,25 @@ def test_another_time_zone_and_another_hidden_tag_are_seen_without_any_change_of
     living.config = replace(living.config, source=replace(living.config.source, exclude_tags=("jam",)))
     rendered(living)
     assert "tags/jam/index.html" not in living.tree()
+
+
+def test_a_folder_says_in_front_matter_and_by_folders_what_is_in_which_language(tmp_path: Path) -> None:
+    site = tmp_path / "folder"
+    files = {
+        "velobuild.toml": '[source]\ntype = "folder"\nlocales = ["en", "de"]\n',
+        "content/posts/tea.md": "---\ntitle: Tea\ndate: 2026-05-03\n---\nHi\n",
+        "content/posts/tee.md": (
+            "---\ntitle: Tee\ndate: 2026-05-03\nlocale: de\ntranslation_of: posts/tea\n---\n[x](tea.md)\n"
+        ),
+        "content/pages/about.md": "---\ntitle: About\n---\nUs.\n",
+        "content/pages/de/about.md": "---\ntitle: Wir\n---\nWir.\n",
+    }
+    for name, text in files.items():
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_text(text, "utf-8")
+    ended = velobuild("build", directory=site, environment={"HOME": str(tmp_path)})
+    assert ended.code == 0, ended.err
+    public = site / "public"
+    assert 'hreflang="de" href="http://localhost:8000/de/tee/"' in (public / "tea/index.html").read_text("utf-8")
+    assert '<a href="/tea/">x</a>' in (public / "de/tee/index.html").read_text("utf-8")
+    assert 'hreflang="en" href="http://localhost:8000/about/"' in (public / "de/about/index.html").read_text("utf-8")

@@ -6,7 +6,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,9 @@ def defaults(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 def expected_keys() -> dict[str, str]:
     required = {
-        f"{name}[].{field.metadata.get('key', field.name)}": "required"
+        f"{name}[].{field.metadata.get('key', field.name)}": (
+            "required" if field.default is MISSING else toml(field.default)
+        )
         for name, cls in (("redirects", RedirectConfig), ("menu", MenuItem))
         for field in fields(cls)
     }

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.incremental.machine import Life
+from tests.incremental.machine import Life, LifeInLanguages
 
 CALM = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}
 STEPS = 10
@@ -17,6 +17,11 @@ STEPS = 10
 def test_incremental_is_clean_in_random_lives(part: int) -> None:
     """300 of them, in four parts."""
     run_state_machine_as_test(Life, settings=settings(max_examples=75, stateful_step_count=STEPS, **CALM))
+
+
+@pytest.mark.slow
+def test_incremental_is_clean_in_random_lives_in_two_languages() -> None:
+    run_state_machine_as_test(LifeInLanguages, settings=settings(max_examples=20, stateful_step_count=STEPS, **CALM))
 
 
 @pytest.mark.full

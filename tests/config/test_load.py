@@ -427,3 +427,41 @@ def test_the_published_schema_knows_the_same_keys_as_the_loader() -> None:
     walk(schema, "")
     assert sorted(found) == sorted(shape.dotted_keys())
     json.dumps(schema)
+
+
+SPOKEN = '[source]\nurl = "https://blog.example.org"\nlocales = ["en", "de"]\n'
+
+
+def test_locales_count_from_two_on_and_the_first_is_the_default(site: Path) -> None:
+    assert read(site, MINIMAL).config.locales == ()
+    assert read(site, SPOKEN.replace('"en", ', "")).config.locales == ()
+    assert read(site, SPOKEN).config.locales == ("en", "de")
+
+
+@pytest.mark.parametrize(
+    ("locales", "named"),
+    [
+        (["en", "d e"], "`d e` is no locale"),
+        (["en", "../x"], "`../x` is no locale"),
+        (["en", "EN"], "twice"),
+        (["pt-BR", "pt_br"], "twice"),
+        (["en", "tags"], "`/tags/` is already a folder"),
+        (["en", "Archive"], "`/Archive/` is already a folder"),
+        (["en", "assets"], "`/assets/` is already a folder"),
+    ],
+)
+def test_a_locale_that_cannot_be_a_folder_of_the_site_is_refused(site: Path, locales: list[str], named: str) -> None:
+    error = refused(site, SPOKEN.replace('["en", "de"]', json.dumps(locales)))
+    assert codes(error) == ["VB1101"]
+    assert named in error.diagnostics[0].what
+
+
+def test_the_first_locale_has_no_folder_so_it_may_be_called_as_one(site: Path) -> None:
+    assert read(site, SPOKEN.replace('["en", "de"]', '["tags", "de"]')).config.locales == ("tags", "de")
+
+
+def test_a_menu_entry_may_be_for_one_of_the_sites_locales_alone(site: Path) -> None:
+    entry = '[[menu]]\ntitle = "Start"\nurl = "/de/"\nlocale = "de"\n'
+    assert read(site, SPOKEN + entry).config.menu[0].locale == "de"
+    assert "no locale `fr`" in refused(site, SPOKEN + entry.replace('"de"', '"fr"')).diagnostics[0].what
+    assert "no locale `de`" in refused(site, MINIMAL + entry).diagnostics[0].what

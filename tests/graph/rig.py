@@ -12,9 +12,11 @@ from tests.content.conftest import NOON, no_warning, post, versions_of
 from velobuild.config.schema import Config, SiteConfig, SourceConfig
 from velobuild.content.assets import AssetTable
 from velobuild.content.database import open_database
+from velobuild.content.locales import arrange
 from velobuild.content.permalinks import assign, former_paths
 from velobuild.content.store import Store
 from velobuild.errors import Diagnostic
+from velobuild.graph.answers import in_locale
 from velobuild.graph.bodies import prepare_body, remember, unprepared
 from velobuild.graph.reader import Reader
 from velobuild.graph.routes import expand, reserved
@@ -91,6 +93,7 @@ class Blog:
 
     def settle(self) -> Blog:
         site = self.site
+        arrange(self.connection, site.locales)
         self.findings = assign(
             self.connection,
             urls=site.config.urls,
@@ -118,6 +121,7 @@ class Blog:
     def shown_ids(self, target: Target) -> list[str]:
         """The ids of the posts that a list's page shows, in its order."""
         where: Any = tuple((name, target.params[name]) for name in ("tag", "year") if name in target.params)
+        where = where or in_locale(target.params.get("locale", self.site.locales.default))
         query = Query(where=where, order="oldest", limit=target.params["limit"], offset=target.params["start"])
         return list(self.reader.ids(query))[::-1]
 

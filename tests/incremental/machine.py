@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import mkdtemp
@@ -38,6 +39,7 @@ PIECES = st.sampled_from(
 BODIES = st.lists(PIECES, min_size=1, max_size=4).map("".join)
 TEXTS = st.sampled_from(["One", "Two", "Zebra", "ähre", ""])
 BROKEN = "{% if %}"
+ADA: dict[str, Any] = {"author": {"name": "Ada"}}
 TEMPLATES: Mapping[str, tuple[str | None, ...]] = {
     "maybe.html": (None, "<p>now here {{ site.posts.newest(1)[0].title if site.posts else '' }}</p>", BROKEN),
     "absent.html": (None, "<p>{{ site.tags | length }} tags</p>", BROKEN),
@@ -74,6 +76,8 @@ def edit(**given: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Any
 class Life(RuleBasedStateMachine):
     """One site and its edits."""
 
+    locales: tuple[str, ...] = ()
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(mkdtemp(prefix="life-", dir=MEMORY if MEMORY.is_dir() else None))
@@ -94,6 +98,8 @@ class Life(RuleBasedStateMachine):
         self.living.config = config(**self.always)
         for number in range(count):
             self.living.post(f"p{number}", published_at=later(-number * 5), tags=tags[number % 2 :])
+            if self.locales:
+                self.living.post(f"p{number}", extra=ADA | {"locale": self.locales[number % len(self.locales)]})
         self.living.build()
 
     def teardown(self) -> None:
@@ -280,7 +286,13 @@ class Life(RuleBasedStateMachine):
         )
     )
     def configure(self, changes: dict[str, Any]) -> None:
-        self.living.config = config(**{**self.always, **changes})
+        self.configured(changes)
+
+    def configured(self, changes: dict[str, Any]) -> None:
+        made = config(**{**self.always, **changes})
+        if self.locales:
+            made = replace(made, source=replace(made.source, locales=self.locales))
+        self.living.config = made
 
     @edit(step=st.sampled_from(["state", "release", "rollback", "version"]))
     def lose(self, step: str) -> None:
@@ -296,3 +308,30 @@ class Life(RuleBasedStateMachine):
             self.living.roll_back()
         else:
             self.living.write_as_another_version()
+
+
+class LifeInLanguages(Life):
+    """The same of a site in several languages: posts change theirs, and get and lose translations."""
+
+    locales = ("en", "de")
+
+    @edit(id=IDS, locale=st.sampled_from(["en", "de", "fr", None]), of=st.sampled_from(["p0", "p1", None]))
+    def translate(self, id: str, locale: str | None, of: str | None) -> None:
+        extra = {"locale": locale, "translation_of": of}
+        self._edit(id, extra=ADA | {name: value for name, value in extra.items() if value is not None})
+
+    @edit(id=IDS, of=IDS, locale=st.sampled_from(["en", "de"]), tags=TAGS, body=BODIES, hours=HOURS)
+    def publish_translation(
+        self, id: str, of: str, locale: str, tags: tuple[str, ...], body: str, hours: float
+    ) -> None:
+        extra = ADA | {"locale": locale, "translation_of": of}
+        self.living.without(id).post(id, slug=of, extra=extra, tags=tags, body=body, published_at=later(hours))
+
+    @edit(name=st.sampled_from(["de/about", "de/neu"]), text=st.sampled_from([None, "Siehe [p1](/p1/)"]))
+    def translated_page(self, name: str, text: str | None) -> None:
+        self.living.page(name, text)
+
+    @edit(locales=st.sampled_from([(), ("en", "de"), ("de", "en"), ("en", "de", "fr")]))
+    def speak(self, locales: tuple[str, ...]) -> None:
+        self.locales = locales
+        self.living.config = replace(self.living.config, source=replace(self.living.config.source, locales=locales))

@@ -159,6 +159,7 @@ class Living:
             file.unlink(missing_ok=True)
         else:
             own = f"template: {template}\n" if template else ""
+            file.parent.mkdir(exist_ok=True)
             file.write_text(f"---\ntitle: {name.capitalize()}\n{own}---\n{text}")
         return self
 

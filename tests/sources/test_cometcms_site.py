@@ -180,3 +180,69 @@ def test_doctor_needs_no_token_and_warns_of_one(site: Site) -> None:
     assert ended.code == 0
     assert "what no reader may see" in ended.out
     assert site.token not in ended.out
+
+
+GERMAN = {"title": "Wie man kocht", "content": "*Salze* das [Wasser](/how-to/).", "summary": "Kochen."}
+
+
+@pytest.fixture
+def spoken(site: Site) -> Site:
+    """The same site in English and German: one post and one page of it are translated."""
+    cms, languages = site.cms, {"locales": ["en", "de"], "default_locale": "en"}
+    for name in ("posts", "pages", "tags"):
+        cms.types[name] = {**cms.types[name], **languages}
+    cms.entries["posts"][0]["translations"]["de"] = GERMAN
+    cms.entries["pages"][0]["translations"]["de"] = {"title": "Impressum", "content": "<p>Wir sind wir.</p>"}
+    cms.entries["tags"][0]["translations"]["de"] = {"title": "Nudeln"}
+    cms._cache.clear()
+    config = site.root / "velobuild.toml"
+    config.write_text(config.read_text("utf-8").replace("[source]\n", '[source]\nlocales = ["en", "de"]\n'), "utf-8")
+    return site
+
+
+def test_a_site_in_two_languages_has_two_trees_that_know_of_each_other(spoken: Site) -> None:
+    assert "warning" not in built(spoken.run("build"))
+    english, german = spoken.page("how-to"), spoken.page("de/how-to")
+    for page in (english, german):
+        for language, path in (("en", ""), ("de", "de/"), ("x-default", "")):
+            address = f"https://blog.example/{path}how-to/"
+            assert f'<link rel="alternate" hreflang="{language}" href="{address}">' in page
+    assert '<html lang="de"' in german
+    assert "Wie man kocht" in german
+    assert 'href="/de/how-to/"' in german.partition("<main")[2]
+    assert "5. Mai 2026" in german or "Mai 2026" in german
+    assert 'href="/de/tags/nudeln/"' in german
+    assert 'href="/tags/pasta/"' in english
+    assert "Wir sind wir." in spoken.page("de/imprint")
+    assert 'href="/imprint/" lang="en"' in spoken.page("de/imprint")
+    assert "Wie man kocht" in spoken.page("de")
+    assert "Wie man kocht" not in spoken.page("")
+    assert not (spoken.root / "public" / "de" / "plain").exists()
+    assert 'href="/de/" lang="de" hreflang="de">Deutsch' in spoken.page("plain")
+    feed = spoken.files()["de/feed.xml"].decode()
+    assert "<language>de</language>" in feed
+    assert "Wie man kocht" in feed
+    assert "How to cook" not in feed
+
+
+def test_a_translation_that_is_taken_back_leaves_no_trace_and_a_second_build_changes_nothing(spoken: Site) -> None:
+    built(spoken.run("build"))
+    before = spoken.files()
+    built(spoken.run("build"))
+    assert spoken.files() == before
+    del spoken.cms.entries["posts"][0]["translations"]["de"]
+    spoken.cms._cache.clear()
+    built(spoken.run("build", "--allow-shrink"))
+    assert not (spoken.root / "public" / "de" / "how-to").exists()
+    assert "/de/how-to/" not in spoken.page("how-to")
+
+
+def test_the_first_configured_language_is_at_the_root_whichever_the_cms_calls_its_default(spoken: Site) -> None:
+    config = spoken.root / "velobuild.toml"
+    built(spoken.run("build"))
+    config.write_text(config.read_text("utf-8").replace('["en", "de"]', '["de", "en"]'), "utf-8")
+    built(spoken.run("build", "--allow-shrink"))
+    assert '<html lang="de"' in spoken.page("how-to")
+    assert '<html lang="en"' in spoken.page("en/how-to")
+    assert "Wir sind wir." in spoken.page("imprint")
+    assert "<em>us</em>" in spoken.page("en/imprint")

@@ -151,6 +151,8 @@ class PageView:
     description: str | None = None
     image: MediaView | None = None
     noindex: bool = False
+    translations: tuple[Any, ...] = ()
+    languages: tuple[Any, ...] = ()
     published: datetime | None = None
     updated: datetime | None = None
 
@@ -203,6 +205,7 @@ def templates(
     environment.filters |= {
         "date": lambda moment: f"{moment.day} {moment:%B %Y}",
         "isodate": lambda moment: moment.isoformat(),
+        "language_name": lambda tag: tag,
     }
     environment.policies["json.dumps_function"] = json.dumps
     return environment

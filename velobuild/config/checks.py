@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from ipaddress import ip_address
+from itertools import chain
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -29,6 +30,7 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 FIELD_PATH = re.compile(rf"{NAME.pattern}(?:\.{NAME.pattern})?")
 COMET_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
 LOCALE = re.compile(r"[A-Za-z0-9]{1,8}(?:[_-][A-Za-z0-9]{1,8}){0,4}", re.ASCII)
+OWN_FOLDERS = ("assets", "media")
 PUBLISHED = re.compile(r"[^\x00-\x1f\x7f\"'\\]{1,100}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Browsers take these out of an address, or read a backslash as a slash: what they then open is not what stands there.
@@ -64,7 +66,7 @@ def findings(config: Config) -> Iterator[Wrong]:
     yield from _site(config)
     for source in config.sources:
         own = ("source", source.key) if config.more_sources else ("source",)
-        for wrong in _source(source, config):
+        for wrong in chain(_source(source, config), _locales(source, config)):
             yield replace(wrong, path=(*own, *wrong.path[1:]))
     if config.more_sources:
         yield from side_by_side(config)
@@ -160,11 +162,21 @@ def _comet(source: SourceConfig) -> Iterator[Wrong]:
         )
     elif not COMET_NAME.fullmatch(source.workspace):
         yield Wrong(("source", "workspace"), f"`{source.workspace}` is no workspace", "letters, digits, `-` and `_`")
+
+
+def _locales(source: SourceConfig, config: Config) -> Iterator[Wrong]:
+    """Each names a folder of the site, so it must be a name, and none of the site's own."""
     for locale in source.locales:
         if not LOCALE.fullmatch(locale):
             yield Wrong(("source", "locales"), f"`{locale}` is no locale", "such as `en`, `de` or `pt-BR`")
-    if len(set(source.locales)) < len(source.locales):
+    if len({locale.lower().replace("_", "-") for locale in source.locales}) < len(source.locales):
         yield Wrong(("source", "locales"), "a locale stands here twice", "name each once")
+    tags = config.taxonomies["tags"]
+    own = (config.urls.archive, config.urls.year, tags.path, tags.index, config.pagination.path, *OWN_FOLDERS)
+    taken = {path.strip("/").partition("/")[0].lower() for path in own}
+    for locale in set(source.locales).intersection(config.locales[1:]):
+        if locale.lower() in taken:
+            yield Wrong(("source", "locales"), f"`/{locale}/` is already a folder of the site", "change [urls]")
 
 
 def _patterns(config: Config) -> Iterator[Wrong]:
@@ -204,6 +216,10 @@ def _links(config: Config) -> Iterator[Wrong]:
     for number, item in enumerate(config.menu):
         if problem := _target_problem(item.url):
             yield Wrong(("menu", number, "url"), problem, TARGETS)
+        if item.locale and item.locale not in config.locales:
+            named = ", ".join(config.locales)
+            hint = f"the site's locales: {named}" if named else "the site has one language: take `locale` away"
+            yield Wrong(("menu", number, "locale"), f"the site has no locale `{item.locale}`", hint)
 
 
 TARGETS = "write an address on this site, such as `/about/`, or a whole one that begins with https://, mailto: or tel:"

@@ -183,6 +183,8 @@ class MenuItem:
     """What it says."""
     url: Annotated[str, MinLen(1)]
     """Where it leads: an address on this site, or a whole URL."""
+    locale: str = ""
+    """Several languages: the one in whose pages it stands; empty, in those of all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,6 +277,12 @@ class Config:
     def sources(self) -> tuple[SourceConfig, ...]:
         """All sources, in the order of the file: `source` is the first."""
         return (self.source, *self.more_sources)
+
+    @property
+    def locales(self) -> tuple[str, ...]:
+        """The locales that have a tree of their own, the default one first; none where there are not several."""
+        found = tuple(dict.fromkeys(locale for source in self.sources for locale in source.locales))
+        return found if len(found) > 1 else ()
 
     @property
     def main_source(self) -> SourceConfig:

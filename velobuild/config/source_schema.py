@@ -144,7 +144,8 @@ class SourceConfig:
     workspace: str = ""
     """CometCMS: the workspace that is read, by its name in addresses."""
     locales: tuple[str, ...] = ()
-    """CometCMS: the locales that are read, such as `["en", "de"]`; empty, the default one alone."""
+    """The languages of the site, such as `["en", "de"]`: the first at `/`, each other one at `/de/`. Of CometCMS they
+    are the locales that are read; empty, the default one alone."""
     author_names: Mapping[str, str] = field(default_factory=dict)
     """CometCMS: who an `author_id` is: `{ admin = "Jane Doe" }`. Users themselves cannot be read."""
     collections: CollectionsConfig = field(default_factory=CollectionsConfig)

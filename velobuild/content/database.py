@@ -12,7 +12,7 @@ from velobuild.errors import Diagnostic, OutputError
 from velobuild.model.ports import Warn
 
 FILE_NAME = "site.db"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 PATIENCE_S = 30.0
 Connection = sqlite3.Connection
 """An open database, as the layers above pass it on: sqlite3 itself is this package's business."""

@@ -11,10 +11,11 @@ import re
 import sqlite3
 import unicodedata
 from collections.abc import Collection as Sized
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from hashlib import blake2b
+from types import MappingProxyType
 from urllib.parse import unquote
 
 from velobuild.config.schema import UrlsConfig
@@ -22,6 +23,7 @@ from velobuild.content import tallies
 from velobuild.content.codec import timestamp
 from velobuild.content.database import transaction
 from velobuild.content.dirty import mark
+from velobuild.content.locales import locales_of
 from velobuild.content.places import SITE, Places, Reserved, collision_key, file_of
 from velobuild.errors import Diagnostic
 from velobuild.model.entries import (
@@ -33,12 +35,16 @@ from velobuild.model.entries import (
     slugify,
     source_of,
 )
+from velobuild.model.locales import Locales
 
 SLUG_SIGNS = frozenset("-_.~+")
 # Nearly every slug; there is nothing in it to look at.
 PLAIN = re.compile(r"[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*")
 NUMBERS_TRIED = 20
-PUBLIC = "SELECT id, slug, title, sort_at FROM post WHERE status = 'published' AND sort_at <= ? ORDER BY sort_at, id"
+NO_FOLDERS: Mapping[str, str] = MappingProxyType({})
+PUBLIC = (
+    "SELECT id, slug, title, sort_at, locale FROM post WHERE status = 'published' AND sort_at <= ? ORDER BY sort_at, id"
+)
 CURRENT = "SELECT post_id, path, slug, moved FROM permalink ORDER BY post_id"
 PUT = "INSERT INTO permalink (post_id, path, slug, key, moved) VALUES (?, ?, ?, ?, ?)"
 LEFT = "SELECT 1 FROM former_path WHERE post_id = ? OR path = ?"
@@ -133,10 +139,12 @@ def settle(
     zone: tzinfo,
     reserved: Reserved,
     sources: Sequence[str] = (),
+    folders: Mapping[str, str] = NO_FOLDERS,
 ) -> tuple[list[Permalink], list[Diagnostic]]:
     """One address a post, from (id, slug, title, sort_at) in any order: the earliest comes first.
 
-    Of several `sources`, named in the order of the configuration, the posts of the first come first.
+    Of several `sources`, named in the order of the configuration, the posts of the first come first. `folders` names
+    the posts whose locale has one, such as `/de`: it stands before the pattern.
     """
     taken = reserved.places()
     places: list[Permalink] = []
@@ -165,11 +173,12 @@ def settle(
         if not usable and by_slug:
             findings.append(Diagnostic("VB3002", "the post has no usable slug; its id stands in", where=where))
         name = _portable(usable or id_name(id), id) if by_slug else id_name(id)
-        wanted = place(urls.post, name, id, sort_at, zone)
+        pattern = folders.get(id, "") + urls.post
+        wanted = place(pattern, name, id, sort_at, zone)
         rival = SITE if wanted in reserved else taken.rival(file_of(wanted))
         found = Permalink(id, wanted, name)
         if rival is not None:
-            free = _free(urls.post, found, sort_at, zone, reserved, taken)
+            free = _free(pattern, found, sort_at, zone, reserved, taken)
             findings.append(_moved(wanted, rival, where, left_out=free is None))
             if free is None:
                 continue
@@ -229,8 +238,11 @@ def assign(
 
     Posts in `without` get no address. Tags in `exclude_tags` (keys) are no terms of the site.
     """
-    posts = [row for row in connection.execute(PUBLIC, (timestamp(as_of),)) if row[0] not in without]
-    places, findings = settle(posts, urls=urls, zone=zone, reserved=reserved, sources=sources)
+    locales = locales_of(connection)
+    rows = [row for row in connection.execute(PUBLIC, (timestamp(as_of),)) if row[0] not in without]
+    posts = [row[:4] for row in rows]
+    folders = {row[0]: locales.folder(row[4]) for row in rows} if locales.codes else NO_FOLDERS
+    places, findings = settle(posts, urls=urls, zone=zone, reserved=reserved, sources=sources, folders=folders)
     before = {id: (path, slug, bool(moved)) for id, path, slug, moved in connection.execute(CURRENT)}
     after = {one.post_id: (one.path, one.slug, one.moved) for one in places}
     with transaction(connection):
@@ -269,13 +281,13 @@ def assign_some(
         return False
     due = connection.execute(FELL_DUE, (row[0], now)).fetchall()
     marked = connection.execute("SELECT id FROM dirty WHERE kind = 'posts'").fetchall()
-    taken = fixed.places()
+    taken, locales = fixed.places(), locales_of(connection)
     puts: list[Permalink] = []
     gone: list[str] = []
     for (id,) in sorted({*due, *marked}):
         old = connection.execute("SELECT path, slug, moved FROM permalink WHERE post_id = ?", (id,)).fetchone()
         try:
-            new = _wanted(connection, id, now, urls, zone)
+            new = _wanted(connection, id, now, urls, zone, locales)
         except UnsafeSlug:
             return False
         if new is not None and old is not None and new.path == old[0] and not old[2]:
@@ -308,9 +320,11 @@ def assign_some(
     return True
 
 
-def _wanted(connection: sqlite3.Connection, id: str, now: str, urls: UrlsConfig, zone: tzinfo) -> Permalink | None:
+def _wanted(
+    connection: sqlite3.Connection, id: str, now: str, urls: UrlsConfig, zone: tzinfo, locales: Locales
+) -> Permalink | None:
     """The address that a post's own slug asks for; None where it is not public. Raises UnsafeSlug, also for no slug."""
-    row = connection.execute("SELECT slug, sort_at, status FROM post WHERE id = ?", (id,)).fetchone()
+    row = connection.execute("SELECT slug, sort_at, status, locale FROM post WHERE id = ?", (id,)).fetchone()
     if row is None or row[2] != "published" or row[1] > now:
         return None
     by_slug = "{slug}" in urls.post
@@ -318,7 +332,8 @@ def _wanted(connection: sqlite3.Connection, id: str, now: str, urls: UrlsConfig,
     if by_slug and not usable:
         raise UnsafeSlug(row[0])
     name = _portable(usable, id) if by_slug else id_name(id)
-    return Permalink(id, place(urls.post, name, id, row[1], zone), name)
+    pattern = locales.folder(row[3]) + urls.post
+    return Permalink(id, place(pattern, name, id, row[1], zone), name)
 
 
 def _is_free(connection: sqlite3.Connection, new: Permalink, fixed: Reserved, taken: Places) -> bool:

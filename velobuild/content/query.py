@@ -8,6 +8,7 @@ from datetime import MAXYEAR, MINYEAR, datetime, tzinfo
 
 from velobuild.content.codec import timestamp
 from velobuild.model.keys import Query
+from velobuild.model.locales import year_of_value
 
 # Before and after every timestamp.
 BEGINNING, END = "", "A"
@@ -21,6 +22,7 @@ DUE_TAGS = (
     "SELECT tag, name, count(*) FROM tag JOIN post ON post.id = post_id WHERE status = 'published' "
     "AND post.sort_at <= ? GROUP BY tag, name ORDER BY tag, name"
 )
+OF_LOCALE = "EXISTS (SELECT 1 FROM post AS o WHERE o.id = {} AND o.locale = ?)"
 NEWEST_OF_A_TAG = 30
 SHARING = (
     "SELECT post_id FROM tag WHERE tag IN ({}) AND post_id IN ({}) GROUP BY post_id "
@@ -98,13 +100,19 @@ class PostQueries:
                 conditions.append(f"{column} IN (SELECT post_id FROM tag WHERE tag = ?)")  # noqa: S608 - our own names
             bound.append(tag)
         for name, value in query.where:
+            locale = value if name == "locale" else ""
             if name == "year":
-                low, high = year_bounds(int(value), self._zone)
+                locale, year = year_of_value(value)
+                low, high = year_bounds(year, self._zone)
                 conditions += ["p.sort_at >= ?", "p.sort_at < ?"]
                 bound += [low, high]
             elif name == "author":
                 conditions.append(f"{column} IN (SELECT id FROM post WHERE author_id = ?)")  # noqa: S608 - our own names
                 bound.append(value)
+            if locale:
+                # That it is not "" lets SQLite use the index, which sites of one language do not pay for.
+                conditions.append(OF_LOCALE.format(column) if walk_tag else "p.locale = ? AND p.locale <> ''")
+                bound.append(locale)
         for anchor, follows in ((query.after_id, True), (query.before_id, False)):
             if anchor is None:
                 continue

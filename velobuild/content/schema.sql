@@ -20,13 +20,18 @@ CREATE TABLE body_use (post_id TEXT PRIMARY KEY, prepared BLOB NOT NULL) STRICT,
 
 -- What queries sort and filter by. `sort_at` is the publication time, else the creation time, in a fixed-width UTC form.
 -- `num` is a post's short name in the trace; it lasts as long as the post does. `cover` is a media record's id.
+-- `locale` is "" and `translation` NULL in a site of one language; posts of one `translation` are each other's.
 CREATE TABLE post (
     num INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, slug TEXT NOT NULL, title TEXT NOT NULL, status TEXT NOT NULL,
-    sort_at TEXT NOT NULL, author_id TEXT, cover TEXT, updated_at TEXT NOT NULL
+    sort_at TEXT NOT NULL, author_id TEXT, cover TEXT, updated_at TEXT NOT NULL,
+    locale TEXT NOT NULL, translation TEXT
 ) STRICT;
 CREATE INDEX post_cover ON post (cover) WHERE cover IS NOT NULL;
 CREATE INDEX post_order ON post (sort_at, id) WHERE status = 'published';
+CREATE INDEX post_locale ON post (locale, sort_at, id) WHERE status = 'published' AND locale <> '';
+CREATE INDEX post_translation ON post (translation) WHERE translation IS NOT NULL;
 CREATE INDEX post_slug ON post (slug);
+-- `tag` is the key of the tag in the post's own locale.
 CREATE TABLE tag (
     tag TEXT NOT NULL, sort_at TEXT NOT NULL, post_id TEXT NOT NULL, name TEXT NOT NULL,
     PRIMARY KEY (tag, sort_at, post_id)

@@ -14,8 +14,10 @@ from datetime import datetime
 from velobuild.content.codec import decode, encode, sort_time, tag_key, timestamp
 from velobuild.content.database import transaction
 from velobuild.content.dirty import mark
+from velobuild.content.locales import PUT_TAG, locales_of
 from velobuild.model.entries import Change, ChangeSet, Collection, Comment, Delta, Entry, Media, Post
 from velobuild.model.keys import fingerprint
+from velobuild.model.locales import ONE_LANGUAGE
 
 STAGE = "INSERT OR REPLACE INTO staged (collection, id, version, value) VALUES (?, ?, ?, ?)"
 FORGET_STAGED = "DELETE FROM staged WHERE collection = ? AND id = ?"
@@ -25,15 +27,13 @@ UPDATE_VERSION = "UPDATE entry SET version = ? WHERE collection = ? AND id = ?"
 PUT_ENTRY = "INSERT OR REPLACE INTO entry (collection, id, version, fingerprint, value) VALUES (?, ?, ?, ?, ?)"
 # Not INSERT OR REPLACE, which would give the post another number.
 PUT_POST = (
-    "INSERT INTO post (id, slug, title, status, sort_at, author_id, cover, updated_at) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+    "INSERT INTO post (id, slug, title, status, sort_at, author_id, cover, updated_at, locale, translation) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (id) DO UPDATE SET slug = excluded.slug, title = excluded.title, status = excluded.status, "
     "sort_at = excluded.sort_at, author_id = excluded.author_id, cover = excluded.cover, "
-    "updated_at = excluded.updated_at"
+    "updated_at = excluded.updated_at, locale = excluded.locale, translation = excluded.translation"
 )
 PUT_BODY = "INSERT OR REPLACE INTO body (post_id, format, body, input) VALUES (?, ?, ?, ?)"
-# Of a post's own spellings of one tag the first counts.
-PUT_TAG = "INSERT OR IGNORE INTO tag (tag, sort_at, post_id, name) VALUES (?, ?, ?, ?)"
 PUBLIC_IDS = "SELECT id FROM post WHERE status = 'published' AND sort_at <= ?"
 COUNT_PUBLIC = "SELECT count(*) FROM post WHERE status = 'published' AND sort_at <= ?"
 NEXT_DUE = "SELECT min(sort_at) FROM post WHERE status = 'published' AND sort_at > ?"
@@ -48,6 +48,7 @@ class Store:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
+        self._locales = ONE_LANGUAGE
 
     # What a source may ask.
 
@@ -137,6 +138,7 @@ class Store:
         """
         changes: list[Change] = []
         with transaction(self.connection):
+            self._locales = locales_of(self.connection)
             for delta in closings:
                 if delta.complete:
                     changes += self._apply_complete(delta)
@@ -211,9 +213,12 @@ class Store:
         self.connection.execute(PUT_ENTRY, (kind, entry.id, version, stamp, json.dumps(values, ensure_ascii=False)))
         self.connection.execute(PUT_BODY, (entry.id, entry.body_format, body, fingerprint([entry.body_format, body])))
         place = (entry.slug, entry.title, entry.status, at, entry.author_id, entry.cover_media_id)
-        self.connection.execute(PUT_POST, (entry.id, *place, timestamp(entry.updated_at)))
+        locale = self._locales.of(entry.extra)
+        spoken = (locale, self._locales.group(entry.id, entry.extra))
+        self.connection.execute(PUT_POST, (entry.id, *place, timestamp(entry.updated_at), *spoken))
         self.connection.execute("DELETE FROM tag WHERE post_id = ?", (entry.id,))
-        self.connection.executemany(PUT_TAG, [(tag_key(tag), at, entry.id, tag) for tag in entry.tags])
+        tags = [(self._locales.tag(tag_key(tag), locale), at, entry.id, tag) for tag in entry.tags]
+        self.connection.executemany(PUT_TAG, tags)
 
     def _index(self, entry: Entry) -> None:
         """Note by what else a media record or a comment is looked for."""

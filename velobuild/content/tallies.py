@@ -14,14 +14,17 @@ from datetime import datetime, tzinfo
 
 from velobuild.content.codec import tag_key
 from velobuild.content.dirty import TRACE
+from velobuild.content.locales import locales_of
 from velobuild.content.terms import Term, terms_of
+from velobuild.model.locales import Locales, year_of_value, year_value
 from velobuild.model.reads import Image
 
 TERM = "term"
 BASIS = "counted_by"
 """The note of the time zone and the excluded tags with which the numbers and terms were made."""
 PLACE = (
-    "SELECT post.sort_at, post.title, post.author_id FROM post JOIN permalink ON post_id = post.id WHERE post.id = ?"
+    "SELECT post.sort_at, post.title, post.author_id, post.locale FROM post JOIN permalink ON post_id = post.id "
+    "WHERE post.id = ?"
 )
 TAGS = "SELECT tag, name FROM tag WHERE post_id = ? ORDER BY tag"
 CHANGED = "SELECT id, before, counted FROM dirty WHERE kind = 'posts' ORDER BY id"
@@ -56,25 +59,27 @@ def place_now(connection: sqlite3.Connection, id: str, zone: tzinfo) -> tuple[Im
     if row is None:
         return None
     names: Names = dict(connection.execute(TAGS, (id,)).fetchall())
-    return Image(id, row[0], row[1], year_of(row[0], zone), row[2], frozenset(names)), names
+    return Image(id, row[0], row[1], year_of(row[0], zone), row[2], frozenset(names), row[3]), names
 
 
-def place_before(id: str, row: dict[str, object], zone: tzinfo) -> tuple[Image, Names] | None:
+def place_before(id: str, row: dict[str, object], zone: tzinfo, locales: Locales) -> tuple[Image, Names] | None:
     """The same of a row of `dirty`."""
     if row["path"] is None:
         return None
     values = json.loads(str(row["value"]))
+    locale = locales.of(values["extra"])
     names: Names = {}
     for name in values["tags"]:
-        names.setdefault(tag_key(name), name)
+        names.setdefault(locales.tag(tag_key(name), locale), name)
     sort_at = str(row["sort_at"])
-    image = Image(id, sort_at, values["title"], year_of(sort_at, zone), values["author_id"], frozenset(names))
-    return image, names
+    year = year_of(sort_at, zone)
+    return Image(id, sort_at, values["title"], year, values["author_id"], frozenset(names), locale), names
 
 
 def settle(connection: sqlite3.Connection, zone: tzinfo, exclude: frozenset[str]) -> None:
     """Bring all numbers and terms up to date with the posts that are public now. The caller holds a transaction."""
-    basis = json.dumps([str(zone), sorted(exclude)])
+    locales = locales_of(connection)
+    basis = json.dumps([str(zone), sorted(exclude), locales.codes])
     if connection.execute("SELECT 1 FROM meta WHERE key = ?", (TRACE,)).fetchone() is None:
         _count_all(connection, zone)
         _store_terms(connection, exclude, traced=False)
@@ -91,7 +96,7 @@ def settle(connection: sqlite3.Connection, zone: tzinfo, exclude: frozenset[str]
     for id, before, counted in connection.execute(CHANGED).fetchall():
         old = _counted(json.loads(counted)) if counted is not None else None
         if counted is None and before is not None:
-            old = place_before(id, json.loads(before), zone)
+            old = place_before(id, json.loads(before), zone, locales)
         new = place_now(connection, id, zone)
         if old != new:
             retagged |= (old[1] if old else {}) != (new[1] if new else {})
@@ -108,8 +113,11 @@ def settle(connection: sqlite3.Connection, zone: tzinfo, exclude: frozenset[str]
 def _count_all(connection: sqlite3.Connection, zone: tzinfo) -> None:
     spellings = connection.execute(SPELLINGS).fetchall()
     counts: Counter[str] = Counter()
-    for sort_at, author in connection.execute("SELECT sort_at, author_id FROM post JOIN permalink ON post_id = id"):
-        counts[f"year={year_of(sort_at, zone)}"] += 1
+    placed = connection.execute("SELECT sort_at, author_id, locale FROM post JOIN permalink ON post_id = id")
+    for sort_at, author, locale in placed:
+        counts[f"year={year_value(year_of(sort_at, zone), locale)}"] += 1
+        if locale:
+            counts[f"locale={locale}"] += 1
         counts[f"month={sort_at[:7]}"] += 1
         counts[f"day={sort_at[:10]}"] += 1
         counts["post"] += 1
@@ -164,17 +172,17 @@ def _plain(place: tuple[Image, Names] | None) -> object:
     if place is None:
         return None
     image, names = place
-    return [image.id, image.sort_at, image.title, image.year, image.author, names]
+    return [image.id, image.sort_at, image.title, image.year, image.author, names, image.locale]
 
 
 def _counted(row: list[object] | None) -> tuple[Image, Names] | None:
     if row is None:
         return None
-    id, sort_at, title, year, author, names = row
+    id, sort_at, title, year, author, names, locale = row
     assert isinstance(names, dict)
     assert isinstance(year, int)
     own = None if author is None else str(author)
-    return Image(str(id), str(sort_at), str(title), year, own, frozenset(names)), names
+    return Image(str(id), str(sort_at), str(title), year, own, frozenset(names), str(locale)), names
 
 
 class Tallies:
@@ -187,10 +195,11 @@ class Tallies:
         row = self._connection.execute("SELECT posts FROM tally WHERE facet = ?", (facet,)).fetchone()
         return 0 if row is None else int(row[0])
 
-    def years(self) -> list[tuple[int, int]]:
-        """(year, posts), newest first."""
+    def years(self, locale: str = "") -> list[tuple[int, int]]:
+        """(year, posts), newest first, of a locale's posts; of all where the site has one language."""
         rows = self._connection.execute("SELECT facet, posts FROM tally WHERE facet GLOB 'year=*' AND posts > 0")
-        return sorted(((int(facet.removeprefix("year=")), posts) for facet, posts in rows), reverse=True)
+        found = ((year_of_value(facet.removeprefix("year=")), posts) for facet, posts in rows)
+        return sorted(((year, posts) for (own, year), posts in found if own == locale), reverse=True)
 
     def months(self) -> list[tuple[str, int]]:
         """(`2026-05` in UTC, posts), oldest first."""

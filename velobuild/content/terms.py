@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from velobuild.model.entries import DEVICE_NAMES, slugify
 from velobuild.model.keys import fingerprint
+from velobuild.model.locales import plain_tag, tag_locale
 
 SPOKEN = {"+": " plus ", "#": " sharp ", "&": " and ", "@": " at "}
 
@@ -24,19 +25,22 @@ class Term:
 
 
 def terms_of(rows: Iterable[tuple[str, str, int]], *, without: Sized[str] = frozenset()) -> list[Term]:
-    """Terms by key, from (key, spelling, posts) rows. No two have one slug; keys in `without` are left out."""
+    """Terms by key, from (key, spelling, posts) rows. No two of a locale have one slug.
+
+    Keys in `without` are left out, whatever their locale.
+    """
     spellings: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for key, name, count in rows:
-        if key not in without:
+        if plain_tag(key) not in without:
             spellings[key].append((-count, name))
     terms: list[Term] = []
-    taken: set[str] = set()
+    taken: set[tuple[str, str]] = set()
     for key, names in sorted(spellings.items()):
         name = min(names)[1]
-        slug = tag_slug(name)
-        if not slug or slug in taken or slug in DEVICE_NAMES:
+        slug, locale = tag_slug(name), tag_locale(key)
+        if not slug or (locale, slug) in taken or slug in DEVICE_NAMES:
             slug = f"{slug or 'tag'}-{fingerprint(key).hex()[:6]}"
-        taken.add(slug)
+        taken.add((locale, slug))
         terms.append(Term(key, name, slug, -sum(count for count, _ in names)))
     return terms
 

@@ -24,6 +24,11 @@ Where = tuple[tuple[Condition, str], ...]
 ENTRY = "SELECT value FROM entry WHERE collection = ? AND id = ?"
 
 
+def in_locale(locale: str) -> Where:
+    """The condition for all posts of a locale; none where the site has one language."""
+    return (("locale", locale),) if locale else ()
+
+
 def posts_key(query: Query) -> str:
     return _key(POSTS, _values(query))
 
@@ -52,6 +57,7 @@ class Answers:
         self._queries = PostQueries(connection, zone=site.zone)
         self._tallies = Tallies(connection)
         self._excluded = site.excluded_tags
+        self._locales = site.locales
 
     def ids(self, query: Query) -> tuple[str, ...]:
         """The ids in the query's order."""
@@ -131,15 +137,18 @@ class Answers:
 
     def _tags_of(self, post_id: str) -> list[str]:
         row = self._connection.execute(ENTRY, (Collection.POSTS, post_id)).fetchone()
-        tags = [] if row is None else json.loads(row[0])["tags"]
-        return sorted({tag_key(name) for name in tags} - self._excluded)
+        if row is None:
+            return []
+        values = json.loads(row[0])
+        locale = self._locales.of(values["extra"])
+        return sorted(self._locales.tag(key, locale) for key in {*map(tag_key, values["tags"])} - self._excluded)
 
 
 def _facet(query: Query) -> tuple[str, bool]:
     """The one condition under which a query is looked for, and whether it has more. Tags are the narrowest."""
     if not query.where:
         return "post", False
-    rank = {"tag": 0, "author": 1, "year": 2}
+    rank = {"tag": 0, "author": 1, "year": 2, "locale": 3}
     name, value = min(query.where, key=lambda pair: rank[pair[0]])
     return f"{name}={value}", len(query.where) > 1
 

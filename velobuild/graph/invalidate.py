@@ -25,6 +25,7 @@ from velobuild.graph.trace import Trace
 from velobuild.markup.prepare import Prepared, decode
 from velobuild.model.entries import Collection
 from velobuild.model.keys import Fingerprint
+from velobuild.model.locales import tag_locale
 from velobuild.model.reads import EVERY_FIELD, Answer, Field, Image, Touched, touched
 
 COUNTED = "posts came, went or got other dates"
@@ -35,12 +36,12 @@ NOW = (
     "JOIN entry ON collection = 'posts' AND entry.id = post.id JOIN body ON body.post_id = post.id WHERE post.id = ?"
 )
 OLDER = (
-    "SELECT id, num FROM post JOIN permalink ON post_id = id WHERE status = 'published' AND (sort_at, id) < (?, ?) "
-    "ORDER BY sort_at DESC, id DESC LIMIT 1"
+    "SELECT id, num FROM post JOIN permalink ON post_id = id WHERE status = 'published' "
+    "AND (sort_at, id) < (?, ?) AND locale = ? ORDER BY sort_at DESC, id DESC LIMIT 1"
 )
 NEWER = (
-    "SELECT id, num FROM post JOIN permalink ON post_id = id WHERE status = 'published' AND (sort_at, id) > (?, ?) "
-    "ORDER BY sort_at, id LIMIT 1"
+    "SELECT id, num FROM post JOIN permalink ON post_id = id WHERE status = 'published' "
+    "AND (sort_at, id) > (?, ?) AND locale = ? ORDER BY sort_at, id LIMIT 1"
 )
 OF_FILES = ("template:", "asset:")
 USERS = "SELECT post_id FROM media_use WHERE url = ?"
@@ -109,6 +110,7 @@ class Differences:
         self._reader = reader
         self._memo = Memo(connection)
         self._recipe = recipe_of(reader.site.post_markup)
+        self._locales = reader.site.locales
         self.changed = Changed()
 
     def all(self) -> Changed:
@@ -133,16 +135,18 @@ class Differences:
                 self.changed.pages = self.changed.moved = True
                 names |= {link_name(f"/{row['path']}/") for row in (entry.before, self._page(entry.id)) if row}
         self._links(names)
+        if self.changed.pages:
+            self.changed.suspects.update(
+                dict.fromkeys(("pages", "pages:", "page-translations:"), "a local page came, went or changed")
+            )
         if media or self.changed.moved or self.changed.pages:
             self.changed.suspects.update(
                 {"media:": "a media file changed", "page:": "a local page, or what it links to, changed"}
             )
-        if self.changed.pages:
-            self.changed.suspects["pages"] = "a local page came, went or changed"
         if self.changed.settings:
             self.changed.suspects["setting:"] = "the site's settings were changed in the CMS"
         if any(self.changed.lengths.values()):
-            self.changed.suspects["years"] = COUNTED
+            self.changed.suspects.update(dict.fromkeys(("years", "years:"), COUNTED))
         return self.changed
 
     # Posts.
@@ -172,13 +176,16 @@ class Differences:
             self.changed.touched.append((touched(old, new), where))
             self.changed.lengths.update(new.facets if new else ())
             self.changed.lengths.subtract(old.facets if old else ())
-            if old is None or new is None or old.sort_at != new.sort_at:
+            if old is None or new is None or (old.sort_at, old.locale) != (new.sort_at, new.locale):
                 self._neighbours(num, old, new, f"has another post beside it, because {where}")
         if fields & (Field.URL | Field.UPDATED) or old != new:
             times = [image.sort_at for image in (old, new) if image is not None]
             # The last stands for all further parts of a day.
             spans = [span for at in times for span in (at[:7], at[:10], f"{at[:10]}:")]
             self.changed.suspects.update({f"places:{span}": where for span in ("all", *spans)})
+        for group in {self._locales.group(id, post.values["extra"]) for post in (before, after) if post is not None}:
+            if group is not None and (fields & (Field.URL | Field.EXTRA) or old is None or new is None):
+                self.changed.suspects[f"translations:{group}"] = where
         return self._moves(id, before, after)
 
     def _moves(self, id: str, before: PostBefore | None, after: PostBefore | None) -> set[str]:
@@ -255,9 +262,10 @@ class Differences:
     def _image(self, id: str, post: PostBefore | None) -> Image | None:
         if post is None:
             return None
-        tags = frozenset(map(tag_key, post.values["tags"]))
+        values, locale = post.values, self._locales.of(post.values["extra"])
+        tags = frozenset(self._locales.tag(tag_key(tag), locale) for tag in values["tags"])
         year = tallies.year_of(post.sort_at, self._reader.site.zone)
-        return Image(id, post.sort_at, post.values["title"], year, post.values["author_id"], tags)
+        return Image(id, post.sort_at, values["title"], year, values["author_id"], tags, locale)
 
     def _neighbours(self, num: int, old: Image | None, new: Image | None, fate: str) -> None:
         """Whose previous and next post is another: those beside the old place and beside the new one."""
@@ -267,7 +275,7 @@ class Differences:
             if image is None:
                 continue
             for sql, own in ((OLDER, Field.NEXT), (NEWER, Field.PREVIOUS)):
-                beside = self._connection.execute(sql, (image.sort_at, image.id)).fetchone()
+                beside = self._connection.execute(sql, (image.sort_at, image.id, image.locale)).fetchone()
                 if beside is not None:
                     self.changed.fields[beside[1]] |= int(own)
                     self.changed.fates.setdefault(beside[1], fate)
@@ -282,10 +290,10 @@ class Differences:
         about = f"the tag “{name}” {fate}"
         for (id,) in self._connection.execute("SELECT post_id FROM tag WHERE tag = ?", (key,)).fetchall():
             self._mark(id, Field.TAGS, f"carries a tag that has changed: {about}")
-        self.changed.suspects.update({f"term:{key}": about, "terms": about, "named:": about})
+        self.changed.suspects.update({f"term:{key}": about, "terms": about, "terms:": about, "named:": about})
         self.changed.moved = True
         self.changed.renamed |= bool(before and row and before[1] != row[1])
-        paths = [self._reader.tag_path(slug) for _, slug in filter(None, (before, row))]
+        paths = [self._reader.tag_path(slug, tag_locale(key)) for _, slug in filter(None, (before, row))]
         return {link_name(path) for path in paths}
 
     def _comment(self, id: str, before: Mapping[str, str] | None) -> None:

@@ -26,6 +26,12 @@ BY_SLUG = (
     "SELECT path FROM permalink WHERE slug = ? ORDER BY post_id LIMIT 1",
     "SELECT path FROM post JOIN permalink ON post_id = id WHERE post.slug = ? ORDER BY id LIMIT 1",
 )
+BY_SLUG_OF_LOCALE = (
+    "SELECT path FROM ("
+    "SELECT path, locale, 0 AS later, id FROM permalink JOIN post ON id = post_id WHERE permalink.slug = ?1 "
+    "UNION ALL SELECT path, locale, 1, id FROM post JOIN permalink ON post_id = id WHERE post.slug = ?1"
+    ") ORDER BY locale <> ?2, later, id LIMIT 1"
+)
 # Where sites keep their posts, if not at the root. In any other folder a name that is a post's slug may be something
 # else: the file /files/tea, the product /shop/tea.
 POST_FOLDERS = frozenset({"blog", "post", "posts", "p", "article", "articles"})
@@ -59,17 +65,19 @@ class Linking:
         self._assets = AssetTable(connection)
         self._warnings = warnings
         self._warned: set[tuple[str, str]] = set()
-        self._links: dict[str, tuple[Resolved, bool]] = {}
+        self._links: dict[tuple[str, str], tuple[Resolved, bool]] = {}
 
-    def resolve(self, ref: Ref, where: str) -> Resolved | None:
-        """What stands in the page for an address in a body; None to drop it. `where` names the body for findings."""
+    def resolve(self, ref: Ref, where: str, locale: str = "") -> Resolved | None:
+        """What stands in the page for an address in a body; None to drop it. `where` names the body for findings,
+        `locale` is its language: of several posts that a link may mean, the one in the same language is meant."""
         if ref.kind != "link":
             return self._file(ref, where)
-        if ref.url not in self._links:
+        key = (locale, ref.url)
+        if key not in self._links:
             if len(self._links) >= LINKS_KEPT:
                 self._links.clear()
-            self._links[ref.url] = self._link(ref.url)
-        answer, found = self._links[ref.url]
+            self._links[key] = self._link(ref.url, locale)
+        answer, found = self._links[key]
         # Each body is named, whichever is rendered first: else the findings would depend on the number of workers.
         if not found:
             self._warn_once(ref.url, where, _dead_link(ref.url))
@@ -110,7 +118,7 @@ class Linking:
             self._warn_once("http:", where, _unencrypted(ref))
         return Resolved(ref.url, ref.width_px, ref.height_px, alt)
 
-    def _link(self, url: str) -> tuple[Resolved, bool]:
+    def _link(self, url: str, locale: str) -> tuple[Resolved, bool]:
         """(what stands in the page, whether it leads somewhere)."""
         site = self._site
         try:
@@ -133,7 +141,9 @@ class Linking:
                 return Resolved(url), True
         if not path.startswith("/"):
             return Resolved(url), True
-        found = self._local_path(path)
+        # The site's own full address is how a text in one language leads to a page in another.
+        folder = "" if parts.netloc and at == origin(site.base_url) else site.locales.folder(locale)
+        found = self._local_path(path, locale, folder)
         if found is not None:
             return Resolved(site.url_of(found) + self._own_rest(parts.query, parts.fragment)), True
         rest = (f"?{parts.query}" if parts.query else "") + (f"#{parts.fragment}" if parts.fragment else "")
@@ -147,10 +157,14 @@ class Linking:
             fragment = quote(body_id(unquote(fragment)), safe=FRAGMENT_CHARS)
         return (f"?{query}" if query else "") + (f"#{fragment}" if fragment else "")
 
-    def _local_path(self, path: str) -> str | None:
-        """The site's own path for one in a body: exact, with or without a slash at its end, moved, or by its slug."""
+    def _local_path(self, path: str, locale: str, folder: str) -> str | None:
+        """The site's own path for one in a body: exact, with or without a slash at its end, moved, or by its slug.
+
+        What lies at the same path below `folder`, that of the body's locale, comes first.
+        """
         bare = path.rstrip("/")
-        ways = tuple(dict.fromkeys((path, f"{bare}/", bare or "/")))
+        plain = tuple(dict.fromkeys((path, f"{bare}/", bare or "/")))
+        ways = (*(folder + way for way in plain), *plain) if folder else plain
         for way in ways:
             if way in self._known.fixed_paths or self._connection.execute(AT_PATH, (way,)).fetchone():
                 return way
@@ -158,13 +172,19 @@ class Linking:
             moved = self._connection.execute(FORMER, (way,)).fetchone()
             if moved is not None:
                 return str(moved[0])
-        return self._by_slug(path)
+        return self._by_slug(path, locale)
 
-    def _by_slug(self, path: str) -> str | None:
+    def _by_slug(self, path: str, locale: str) -> str | None:
         """The post that the path's last part names, where the CMS's own site may lay posts out otherwise than ours."""
         folder, _, slug = path.strip("/").rpartition("/")
+        own = self._site.locales.at(path)
+        if own != self._site.locales.default:
+            locale, folder = own, folder.partition("/")[2]
         if not slug or folder not in self._post_folders:
             return None
+        if locale:
+            row = self._connection.execute(BY_SLUG_OF_LOCALE, (slug, locale)).fetchone()
+            return str(row[0]) if row is not None else None
         for query in BY_SLUG:
             row = self._connection.execute(query, (slug,)).fetchone()
             if row is not None:

@@ -1,7 +1,9 @@
 """Keys that are no queries: what each of them is now, as a fingerprint.
 
-`setting:title`, `terms`, `term:KEY`, `named:TEXT`, `years`, `places:SPAN`, `pages`, `page:ID`, `media:URL`
-are asked of the Reader; `template:NAME` and `asset:NAME` are the theme's, and whoever knows the theme gives them.
+`setting:title`, `terms`, `term:KEY`, `named:TEXT`, `years`, `places:SPAN`, `pages`, `page:ID`, `media:URL`,
+`translations:GROUP` and `page-translations:ID` are asked of the Reader, `terms:de`, `years:de` and `pages:de` for a
+locale that is not the default one; `template:NAME` and `asset:NAME` are the theme's, and whoever knows the theme gives
+them.
 """
 
 from __future__ import annotations
@@ -35,19 +37,20 @@ class Named:
 
     def _value(self, kind: str, name: str) -> Any:
         reader = self._reader
+        locale = name or reader.site.locales.default
         match kind:
             case "setting":
                 value = reader.setting(name)
                 return dict(value) if name == "extra" else value
             case "terms":
-                return [(term.name, term.slug, term.key) for term in reader.tags]
+                return [(term.name, term.slug, term.key) for term in reader.tags_in(locale)]
             case "term":
                 term = reader.term(name)
                 return None if term is None else (term.name, term.slug)
             case "named":
                 return reader.tag_named(name)
             case "years":
-                return [(year.year, year.url) for year in reader.years]
+                return [(year.year, year.url) for year in reader.years_in(locale)]
             case "places":
                 span, _, start = name.partition(":")
                 whole = span == "all"
@@ -55,7 +58,11 @@ class Named:
                     "" if whole else span, start=int(start or 0), limit=-1 if whole else SPAN_POSTS_MAX
                 )
             case "pages":
-                return [(page.title, page.url) for page in reader.local_pages]
+                return [(page.title, page.url) for page in reader.pages_in(locale)]
+            case "translations":
+                return reader.translations(name)
+            case "page-translations":
+                return reader.page_translations(name)
             case "page":
                 return self._page(name)
             case "media":

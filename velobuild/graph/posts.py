@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from velobuild.content.codec import published_at
+from velobuild.graph.answers import in_locale
 from velobuild.graph.views import CommentView, MediaView, TermView
 from velobuild.markup.prepare import Heading, prepare_comment
 from velobuild.model.entries import DRAFT, Post
@@ -37,6 +38,7 @@ class PostCore:
         self.seo_title = post.seo_title
         self.seo_description = post.seo_description
         self.extra = post.extra
+        self.locale = reader.site.locales.of(post.extra)
 
     @cached_property
     def url(self) -> str:
@@ -76,12 +78,13 @@ class PostCore:
 
     @cached_property
     def content(self) -> Markup:
-        return self._reader.filled(self._prepared, where=self._reader.place_of(self.post))
+        return self._reader.filled(self._prepared, where=self._reader.place_of(self.post), locale=self.locale)
 
     @cached_property
     def absolute_content(self) -> str:
         """The body with full URLs, for feeds."""
-        return str(self._reader.filled(self._prepared, where=self._reader.place_of(self.post), absolute=True))
+        where = self._reader.place_of(self.post)
+        return str(self._reader.filled(self._prepared, where=where, absolute=True, locale=self.locale))
 
     @property
     def toc(self) -> Sequence[Heading]:
@@ -107,17 +110,17 @@ class PostCore:
 
     @cached_property
     def previous(self) -> str | None:
-        return self._beside(Query(after_id=self.id, limit=1), "next")
+        return self._beside(Query(where=in_locale(self.locale), after_id=self.id, limit=1), "next")
 
     @cached_property
     def next(self) -> str | None:
-        return self._beside(Query(before_id=self.id, limit=1), "previous")
+        return self._beside(Query(where=in_locale(self.locale), before_id=self.id, limit=1), "previous")
 
     def _beside(self, query: Query, back: str) -> str | None:
         """The id of a neighbour, who is told that this post is its own on the other side (`back`).
 
-        That is so since the order is total and holds every public post; and pages come in it, so that every second
-        question is answered already.
+        That is so since the order is total and holds every public post of the language; and pages come in it, so that
+        every second question is answered already.
         """
         found = next(iter(self._reader.answers.ids(query)), None)
         other = None if found is None else self._reader.core(found)

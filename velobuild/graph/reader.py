@@ -37,6 +37,7 @@ from velobuild.markup.prepare import decode as decode_prepared
 from velobuild.markup.urls import absolute, origin
 from velobuild.model.entries import Collection, Comment, Media, Page, Post, SiteSettings
 from velobuild.model.keys import Query
+from velobuild.model.locales import LOCALE, TRANSLATION_OF, plain_tag, tag_locale, year_value
 from velobuild.model.reads import Answer, Reads
 
 T = TypeVar("T")
@@ -61,6 +62,10 @@ COMMENTS = (
 # The scheme and host of each full address, told by SQLite: there may be very many addresses.
 MEDIA_ORIGINS = (
     "SELECT DISTINCT substr(url, 1, 8 + instr(substr(url, 9) || '/', '/')) FROM media_at WHERE url GLOB 'http*'"
+)
+TRANSLATIONS = (
+    "SELECT locale, path FROM post JOIN permalink ON post_id = id "
+    "WHERE translation = ? AND translation IS NOT NULL ORDER BY id DESC"
 )
 PLACES = (
     "SELECT path, updated_at FROM post JOIN permalink ON post_id = id WHERE status = 'published' AND sort_at >= ?1 "
@@ -273,11 +278,11 @@ class Reader:
         kept = self._memo.get(page_key(page, self.site))
         return decode_prepared(kept if kept is not None else prepare_page(page, self.site).encoded)
 
-    def filled(self, prepared: Prepared, *, where: str, absolute: bool = False) -> Markup:
-        """The body with its addresses, safe to be put into a page."""
+    def filled(self, prepared: Prepared, *, where: str, absolute: bool = False, locale: str = "") -> Markup:
+        """The body with its addresses, safe to be put into a page. `locale` is that of the body."""
 
         def resolve(ref: Ref) -> Resolved | None:
-            answer = self._linking.resolve(ref, where)
+            answer = self._linking.resolve(ref, where, locale)
             if absolute and answer is not None and answer.url.startswith("/"):
                 url = self.site.absolute(answer.url)
                 return Resolved(url, answer.width_px, answer.height_px, answer.alt, answer.placeholder)
@@ -400,16 +405,25 @@ class Reader:
 
     @property
     def tags(self) -> list[TermView]:
-        """Every tag that a public post carries, by name."""
-        self._keys.add("terms")
-        return list(self._terms.values())
+        """Every tag that a public post of the default locale carries, by name."""
+        return self.tags_in(self.site.locales.default)
+
+    def tags_in(self, locale: str) -> list[TermView]:
+        """Every tag that a public post of the locale carries, by name."""
+        self._keys.add(self.site.locales.scoped("terms", locale))
+        return list(self._terms.get(self.site.locales.scope(locale), ()))
 
     @cached_property
-    def _terms(self) -> dict[str, TermView]:
-        return {term.key: self._term_view(term) for term in self._tallies.terms()}
+    def _terms(self) -> dict[str, list[TermView]]:
+        """The tags by the locale whose keys have a mark, "" for the default one."""
+        found: dict[str, list[TermView]] = {}
+        for term in self._tallies.terms():
+            found.setdefault(tag_locale(term.key), []).append(self._term_view(term))
+        return found
 
     def _term_view(self, term: Term) -> TermView:
-        return TermView(term.name, term.slug, self.site.url_of(self.tag_path(term.slug)), term.key, self)
+        url = self.site.url_of(self.tag_path(term.slug, tag_locale(term.key)))
+        return TermView(term.name, term.slug, url, term.key, self)
 
     def term(self, key: str) -> TermView | None:
         """The tag with this key, or None."""
@@ -441,36 +455,49 @@ class Reader:
         """The tags of all posts that are due, before any post has an address."""
         return terms_of(self._queries.due_tags(self.site.as_of), without=self.site.excluded_tags)
 
-    def tag_path(self, slug: str) -> str:
-        return self.taxonomy.path.replace("{slug}", slug)
+    def tag_path(self, slug: str, locale: str = "") -> str:
+        return self.site.locales.folder(locale) + self.taxonomy.path.replace("{slug}", slug)
 
     def tag_named(self, text: str) -> str:
-        """The key of the tag with this slug, else of the one with this name."""
+        """The key of the tag with this slug, else of the one with this name. The text begins as a tag's key does."""
         self._keys.add(f"named:{text}")
-        return next((term.key for term in self._terms.values() if term.slug == text), tag_key(text))
+        locale, plain = tag_locale(text), plain_tag(text)
+        own = self._terms.get(locale, ())
+        named = self.site.locales.tag(tag_key(plain), locale)
+        return next((term.key for term in own if term.slug == plain), named)
 
     def tags_of(self, post: Post) -> list[TermView]:
-        keys = dict.fromkeys(map(tag_key, post.tags))
+        locales = self.site.locales
+        locale = locales.of(post.extra)
+        keys = dict.fromkeys(locales.tag(tag_key(tag), locale) for tag in post.tags)
         return [term for key in keys if (term := self._term(key)) is not None]
 
     @property
     def years(self) -> list[YearView]:
-        self._keys.add("years")
-        return self._years
+        """The years of the default locale."""
+        return self.years_in(self.site.locales.default)
+
+    def years_in(self, locale: str) -> list[YearView]:
+        """The years in which posts of the locale were published, the newest first."""
+        self._keys.add(self.site.locales.scoped("years", locale))
+        return self._years(locale)
+
+    def _years(self, locale: str) -> list[YearView]:
+        if locale not in self._year_views:
+            self._year_views[locale] = [self.year(year, locale) for year, _ in self._tallies.years(locale)]
+        return self._year_views[locale]
 
     @cached_property
-    def _years(self) -> list[YearView]:
-        url_of, has_pages = self.site.url_of, bool(self.site.config.urls.year)
-        return [
-            YearView(year, url_of(self.year_path(year)) if has_pages else "", self) for year, _ in self._tallies.years()
-        ]
+    def _year_views(self) -> dict[str, list[YearView]]:
+        return {}
 
-    def year(self, year: int) -> YearView:
-        url = self.site.url_of(self.year_path(year)) if self.site.config.urls.year else ""
-        return YearView(year, url, self)
+    def year(self, year: int, locale: str | None = None) -> YearView:
+        own = self.site.locales.default if locale is None else locale
+        url = self.site.url_of(self.year_path(year, own)) if self.site.config.urls.year else ""
+        return YearView(year, url, year_value(year, own), self)
 
-    def year_path(self, year: int) -> str:
-        return self.site.config.urls.year.replace("{year}", f"{year:04d}")
+    def year_path(self, year: int, locale: str = "") -> str:
+        return self.site.locales.folder(locale) + self.site.config.urls.year.replace("{year}", f"{year:04d}")
 
     @cached_property
     def pages(self) -> list[Page]:
@@ -478,8 +505,17 @@ class Reader:
 
     @property
     def local_pages(self) -> list[LocalView]:
-        self._keys.add("pages")
-        return [LocalView(self, page) for page in self.pages]
+        """The local pages of the default locale."""
+        return self.pages_in(self.site.locales.default)
+
+    def pages_in(self, locale: str) -> list[LocalView]:
+        self._keys.add(self.site.locales.scoped("pages", locale))
+        return [LocalView(self, page) for page in self.pages if self.locale_of_page(page) == locale]
+
+    def locale_of_page(self, page: Page) -> str:
+        """What the page says, else that of the folder in which it lies."""
+        locales = self.site.locales
+        return locales.of(page.extra) if page.extra.get(LOCALE) in locales.codes else locales.at(path_of(page))
 
     def local_page(self, id: str) -> LocalView:
         """The local page with this id. Raises ContentProblem if it is gone."""
@@ -492,25 +528,68 @@ class Reader:
     def page_url(self, page: Page) -> str:
         return self.site.url_of(path_of(page))
 
+    def feeds_in(self, locale: str) -> list[LinkView]:
+        if locale not in self._feeds:
+            url_of, folder, feeds = self.site.url_of, self.site.locales.folder(locale), self.site.config.feeds
+            self._feeds[locale] = found = []
+            if feeds.rss:
+                found.append(LinkView("RSS", url_of(f"{folder}/feed.xml"), mime_type="application/rss+xml"))
+            if feeds.atom:
+                found.append(LinkView("Atom", url_of(f"{folder}/atom.xml"), mime_type="application/atom+xml"))
+        return self._feeds[locale]
+
     @cached_property
-    def feeds(self) -> list[LinkView]:
-        found = []
-        if self.site.config.feeds.rss:
-            found.append(LinkView("RSS", self.site.url_of("/feed.xml"), mime_type="application/rss+xml"))
-        if self.site.config.feeds.atom:
-            found.append(LinkView("Atom", self.site.url_of("/atom.xml"), mime_type="application/atom+xml"))
-        return found
+    def _feeds(self) -> dict[str, list[LinkView]]:
+        return {}
+
+    # Translations.
+
+    def locale_of_post(self, id: str) -> str:
+        """The locale in which a post is, "" where the site has one language."""
+        if not self.site.locales.codes:
+            return ""
+        row = self._connection.execute("SELECT locale FROM post WHERE id = ?", (id,)).fetchone()
+        return str(row[0]) if row is not None else self.site.locales.default
+
+    def translations(self, group: str) -> list[tuple[str, str]]:
+        """(locale, URL) of the posts that are translations of each other, in the order of the locales."""
+        self._keys.add(f"translations:{group}")
+        found = {locale: self.site.url_of(path) for locale, path in self._connection.execute(TRANSLATIONS, (group,))}
+        return [(locale, found[locale]) for locale in self.site.locales.codes if locale in found]
+
+    def page_translations(self, id: str) -> list[tuple[str, str]]:
+        """The same of a local page; pages at one path below their locales' folders are each other's too."""
+        self._keys.add(f"page-translations:{id}")
+        group = self._page_groups.get(id, "")
+        found = {
+            self.locale_of_page(page): self.page_url(page)
+            for page in reversed(self.pages)
+            if self._page_groups[page.id] == group
+        }
+        return [(locale, found[locale]) for locale in self.site.locales.codes if locale in found]
+
+    @cached_property
+    def _page_groups(self) -> dict[str, str]:
+        locales = self.site.locales
+        return {
+            page.id: str(page.extra.get(TRANSLATION_OF) or path_of(page).removeprefix(locales.folder(at)).strip("/"))
+            for page in self.pages
+            for at in [locales.at(path_of(page))]
+        }
 
     @cached_property
     def fixed_paths(self) -> frozenset[str]:
         """Every path that is no post's."""
         config = self.site.config
-        paths = ["/", config.urls.archive, self.taxonomy.index, "/404.html", "/sitemap.xml", "/robots.txt"]
+        paths = ["/404.html", "/sitemap.xml", "/robots.txt"]
+        for locale in self.site.locales.trees:
+            folder = self.site.locales.folder(locale)
+            paths += [folder + path for path in ("/", config.urls.archive, self.taxonomy.index) if path]
+            paths += [self.year_path(year.year, locale) for year in self._years(locale)]
+            paths += [f"{folder}/feed.xml"] * config.feeds.rss + [f"{folder}/atom.xml"] * config.feeds.atom
         paths += [path_of(page) for page in self.pages]
-        paths += [self.year_path(year.year) for year in self._years]
-        paths += [self.tag_path(term.slug) for term in self._terms.values()]
+        paths += [self.tag_path(term.slug, locale) for locale, terms in self._terms.items() for term in terms]
         paths += [plain_path(redirect.source) for redirect in config.redirects]
-        paths += ["/feed.xml"] * config.feeds.rss + ["/atom.xml"] * config.feeds.atom
         return frozenset(filter(None, paths))
 
     def comments_of(self, post_id: str) -> list[Comment]:
@@ -525,6 +604,13 @@ class Reader:
 
     def _all(self, collection: Collection) -> Iterable[Any]:
         return [decode(collection, text) for (text,) in self._connection.execute(ENTRIES, (collection,))]
+
+    @cached_property
+    def post_locales(self) -> dict[str, str]:
+        """The locale of every post by its id; empty where the site has one language."""
+        if not self.site.locales.codes:
+            return {}
+        return dict(self._connection.execute("SELECT id, locale FROM post"))
 
     @cached_property
     def paths(self) -> dict[str, str]:

@@ -13,14 +13,16 @@ from typing import Any
 
 from velobuild.content.places import SITE, Places, Reserved, file_of
 from velobuild.errors import ContentProblem
-from velobuild.graph.answers import Where
+from velobuild.graph.answers import Where, in_locale
 from velobuild.graph.reader import SPAN_POSTS_MAX, Reader, path_of, plain_path
 from velobuild.graph.views import TermView
 from velobuild.model.keys import Query
+from velobuild.model.locales import tag_locale, year_of_value, year_value
 from velobuild.model.outputs import Target
 
 # Files of fixed names, and names to which hosts give a meaning of their own.
 FILES = ("index.html", "404.html", "feed.xml", "atom.xml", "sitemap.xml", "robots.txt")
+FEEDS = ("feed.xml", "atom.xml")
 NAMES = frozenset({"index", "404", "assets", "media", "feeds", ".well-known", "_headers", "_redirects"})
 # Addresses that are asked of every site: a post must not answer, whatever its pattern.
 NAMES |= frozenset({*FILES, "rss.xml", "favicon.ico", "page"})
@@ -35,23 +37,28 @@ def reserved(reader: Reader, *, terms: bool = True) -> Reserved:
     """
     config = reader.site.config
     tags, pages = reader.taxonomy, config.pagination.path.lstrip("/")
-    lists = [path for path in (config.urls.year, tags.path) if path]
-    single = [path for path in (config.urls.archive, tags.index) if path]
-    paths = single + [path_of(page) for page in reader.pages]
+    folders = [reader.site.locales.folder(locale) for locale in reader.site.locales.trees]
+    homes = [f"{folder}/" for folder in folders]
+    lists = [folder + path for folder in folders for path in (config.urls.year, tags.path) if path]
+    single = [folder + path for folder in folders for path in (config.urls.archive, tags.index) if path]
+    paths = [*single, *homes[1:]] + [path_of(page) for page in reader.pages]
     paths += [plain_path(redirect.source) for redirect in config.redirects]
-    tagged = [reader.tag_path(term.slug) for term in reader.reserved_terms()] if terms else []
+    all_terms = reader.reserved_terms() if terms else []
+    tagged = [reader.tag_path(term.slug, tag_locale(term.key)) for term in all_terms]
     feeds = [f"{_folder(path)}/feed.xml".lstrip("/") for path in tagged]
+    feeds += [f"{folder}/{name}".lstrip("/") for folder in folders[1:] for name in FEEDS]
     return Reserved(
         files=(*FILES, *sorted(own_files(reader)), *map(file_of, (*paths, *tagged)), *feeds),
         names=NAMES,
-        patterns=(*single, *lists, *(f"{_folder(path)}/{pages}" for path in ("/", *lists))),
+        patterns=(*single, *homes[1:], *lists, *(f"{_folder(path)}/{pages}" for path in (*homes, *lists))),
     )
 
 
 def tags_are_apart(reader: Reader) -> bool:
     """Whether no post can ever have the address of a tag's page: the patterns begin with parts that keep them apart."""
     tag, post = (pattern.strip("/").split("/") for pattern in (reader.taxonomy.path, reader.site.config.urls.post))
-    if "{" in tag[0]:
+    codes = {locale.lower() for locale in reader.site.locales.others}
+    if "{" in tag[0] or codes & {tag[0].lower(), post[0].lower()}:
         return False
     return len(post) == 1 or post[0] == "{year}" or ("{" not in post[0] and post[0].lower() != tag[0].lower())
 
@@ -70,7 +77,8 @@ def expand(reader: Reader, former: Sequence[tuple[str, str]] = ()) -> list[Targe
     ContentProblem VB3004 if a local page stands in the way of another, or of such a file.
     """
     paths = reader.paths
-    targets = [post_target(reader, id, paths[id]) for id in reader.ids(Query())]
+    of, default = reader.post_locales, reader.site.locales.default
+    targets = [_post_target(reader, id, paths[id], of.get(id, default)) for id in reader.ids(Query())]
     for place in lists(reader):
         targets += list_targets(reader, place)
     targets += fixed_targets(reader)
@@ -86,49 +94,71 @@ def expand(reader: Reader, former: Sequence[tuple[str, str]] = ()) -> list[Targe
 
 
 def post_target(reader: Reader, id: str, path: str) -> Target:
-    return _page(reader, "post", path, {"id": id}, "post.html")
+    return _post_target(reader, id, path, reader.locale_of_post(id))
+
+
+def _post_target(reader: Reader, id: str, path: str, locale: str) -> Target:
+    return _page(reader, "post", path, {"id": id, **_spoken(reader, locale)}, "post.html")
+
+
+def _spoken(reader: Reader, locale: str) -> dict[str, object]:
+    """What the parameters of a target say of its language: nothing in the default one."""
+    return {"locale": locale} if locale in reader.site.locales.others else {}
 
 
 @dataclass(frozen=True, slots=True)
 class ListPlace:
-    """A list of posts that is cut into pages: the whole site's, a tag's, or a year's. `facet` counts its posts."""
+    """A list of posts that is cut into pages: all posts', a tag's, or a year's, of one locale where there are any.
+
+    `facet` counts its posts.
+    """
 
     route: str
     path: str
     where: Where
     size: int
     facet: str
+    locale: str = ""
 
 
 def lists(reader: Reader) -> Iterator[ListPlace]:
     """Every list of the site, in a fixed order."""
-    yield home_list(reader)
-    for term in reader.tags:
-        yield tag_list(reader, term)
-    if reader.site.config.urls.year:
-        for year in reader.years:
-            yield year_list(reader, year.year)
+    for locale in reader.site.locales.trees:
+        yield home_list(reader, locale)
+        for term in reader.tags_in(locale):
+            yield tag_list(reader, term)
+        if reader.site.config.urls.year:
+            for year in reader.years_in(locale):
+                yield year_list(reader, year.year, locale)
 
 
-def home_list(reader: Reader) -> ListPlace:
-    return ListPlace("home", "/", (), reader.site.config.pagination.size, "post")
+def home_list(reader: Reader, locale: str = "") -> ListPlace:
+    path, size = f"{reader.site.locales.folder(locale)}/", reader.site.config.pagination.size
+    return ListPlace("home", path, in_locale(locale), size, f"locale={locale}" if locale else "post", locale)
 
 
 def tag_list(reader: Reader, term: TermView) -> ListPlace:
-    path = reader.tag_path(term.slug)
-    return ListPlace("tag", path, (("tag", term.key),), reader.taxonomy.paginate, f"tag={term.key}")
+    locale = tag_locale(term.key)
+    path = reader.tag_path(term.slug, locale)
+    return ListPlace("tag", path, (("tag", term.key),), reader.taxonomy.paginate, f"tag={term.key}", locale)
 
 
-def year_list(reader: Reader, year: int) -> ListPlace:
-    size = reader.site.config.pagination.size
-    return ListPlace("year", reader.year_path(year), (("year", str(year)),), size, f"year={year}")
+def year_list(reader: Reader, year: int, locale: str = "") -> ListPlace:
+    size, value = reader.site.config.pagination.size, year_value(year, locale)
+    return ListPlace("year", reader.year_path(year, locale), (("year", value),), size, f"year={value}", locale)
+
+
+def _params(reader: Reader, place: ListPlace) -> dict[str, object]:
+    """What all pages of a list, and its feed, are made from."""
+    named: dict[str, object] = {name: value for name, value in place.where if name != "locale"}
+    return {**named, **_spoken(reader, place.locale)}
 
 
 def list_targets(reader: Reader, place: ListPlace) -> Iterator[Target]:
     """A list's pages, the newest first, and its feed."""
     count = reader.answers.count(Query(where=place.where))
     total = max(1, count // place.size)
-    params: dict[str, object] = dict(place.where)
+    params = _params(reader, place)
     for number in range(total, 0, -1):
         yield _list_page(reader, place, params, number, total)
     if place.route == "tag" and reader.taxonomy.feed and reader.site.config.feeds.rss:
@@ -158,15 +188,18 @@ def fixed_targets(reader: Reader) -> list[Target]:
     """The outputs that every site has one of."""
     config = reader.site.config
     targets: list[Target] = []
-    if reader.taxonomy.index:
-        targets.append(_page(reader, "tags", reader.taxonomy.index, {}, "tags.html"))
-    if config.urls.archive:
-        targets.append(_page(reader, "archive", config.urls.archive, {}, "archive.html"))
-    targets.append(_page(reader, "404", "/404.html", {}, "404.html"))
-    if config.feeds.rss:
-        targets.append(_target(reader, "feed", "/feed.xml", "rss", {}))
-    if config.feeds.atom:
-        targets.append(_target(reader, "feed", "/atom.xml", "atom", {}))
+    for locale in reader.site.locales.trees:
+        folder, spoken = reader.site.locales.folder(locale), _spoken(reader, locale)
+        if reader.taxonomy.index:
+            targets.append(_page(reader, "tags", folder + reader.taxonomy.index, spoken, "tags.html"))
+        if config.urls.archive:
+            targets.append(_page(reader, "archive", folder + config.urls.archive, spoken, "archive.html"))
+        if not spoken:  # A host shows one page for all addresses that are not there.
+            targets.append(_page(reader, "404", "/404.html", {}, "404.html"))
+        if config.feeds.rss:
+            targets.append(_target(reader, "feed", f"{folder}/feed.xml", "rss", spoken))
+        if config.feeds.atom:
+            targets.append(_target(reader, "feed", f"{folder}/atom.xml", "atom", spoken))
     if config.seo.sitemap:
         targets += sitemap_targets(reader)
     if config.seo.robots:
@@ -213,7 +246,8 @@ def _folder(path: str) -> str:
 def _local_pages(reader: Reader, taken: Places) -> Iterator[Target]:
     """The owner's own pages. Raises ContentProblem VB3004 if one would replace a page that velobuild makes."""
     for page in reader.pages:
-        target = _page(reader, "page", path_of(page), {"id": page.id}, page.template or "page.html")
+        params = {"id": page.id, **_spoken(reader, reader.locale_of_page(page))}
+        target = _page(reader, "page", path_of(page), params, page.template or "page.html")
         rival = taken.rival(target.path)
         if rival is not None:
             raise ContentProblem(
@@ -237,7 +271,8 @@ def _redirects(reader: Reader, former: Sequence[tuple[str, str]], taken: Places)
         if taken.rival(file_of(source)) is None:
             taken.take(file_of(source), SITE)
             to = reader.site.url_of(target) if target.startswith("/") and not target.startswith("//") else target
-            yield _page(reader, "redirect", source, {"target_url": to}, "redirect.html")
+            params = {"target_url": to, **_spoken(reader, reader.site.locales.at(source))}
+            yield _page(reader, "redirect", source, params, "redirect.html")
 
 
 def _page(reader: Reader, route: str, path: str, params: dict[str, object], template: str) -> Target:
@@ -281,13 +316,16 @@ def moves(reader: Reader, born: Mapping[str, str], gone: Mapping[str, str], leng
 def _place_of(reader: Reader, facet: str) -> ListPlace | None:
     """The list that a facet's posts have, or None."""
     kind, _, value = facet.partition("=")
-    if kind == "post":
+    if kind == "post" and not reader.site.locales.codes:
         return home_list(reader)
+    if kind == "locale":
+        return home_list(reader, value)
     if kind == "tag":
         row = reader.former_term(value)
         return None if row is None else tag_list(reader, row)
     if kind == "year" and reader.site.config.urls.year:
-        return year_list(reader, int(value))
+        locale, year = year_of_value(value)
+        return year_list(reader, year, locale)
     return None
 
 
@@ -298,7 +336,7 @@ def _resized(reader: Reader, place: ListPlace, step: int) -> tuple[list[Target],
     total, old_total = max(1, now // place.size), max(1, before // place.size)
     first = max(1, min(total, old_total) - 1)
     stays = place.route == "home" or now > 0
-    params: dict[str, object] = dict(place.where)
+    params = _params(reader, place)
     made = [_list_page(reader, place, params, n, total) for n in range(total, first - 1, -1)] if stays else []
     old = {file_of(_page_path(reader, place.path, number, old_total)) for number in range(first, old_total + 1)}
     if place.route == "tag" and reader.taxonomy.feed and reader.site.config.feeds.rss:

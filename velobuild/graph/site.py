@@ -14,6 +14,7 @@ from velobuild.config.schema import Config
 from velobuild.content.codec import tag_key
 from velobuild.markup.prepare import MarkupOptions
 from velobuild.markup.urls import origin
+from velobuild.model.locales import Locales
 
 # What `quote` would leave as it is: nearly every path, at a tenth of the price.
 PLAIN_PATH = re.compile(r"[A-Za-z0-9_.~/!$&'()*+,;=:@%#?-]*")
@@ -37,6 +38,17 @@ class Site:
     @cached_property
     def zone(self) -> tzinfo:
         return ZoneInfo(self.config.site.timezone)
+
+    @cached_property
+    def locales(self) -> Locales:
+        return Locales(self.config.locales)
+
+    def language(self, locale: str) -> str:
+        """The language tag of a locale's pages: `pt-BR` for `pt_BR`; the site's own where that says more of it."""
+        own = self.config.site.language
+        tag = locale.replace("_", "-")
+        more = own.lower().startswith(f"{tag.lower()}-") and own not in self.locales.codes
+        return own if not tag or more else tag
 
     @property
     def cms_url(self) -> str | None:

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from markupsafe import Markup
 
+from velobuild.graph.answers import in_locale
 from velobuild.markup.prepare import Heading
 from velobuild.model.entries import Page
 from velobuild.model.keys import Query
+from velobuild.model.locales import year_value
 
 if TYPE_CHECKING:
+    from velobuild.graph.languages import Versions
     from velobuild.graph.posts import PostView
     from velobuild.graph.reader import Reader
 
@@ -50,11 +53,12 @@ class YearView:
 
     year: int
     url: str
+    _value: str = field(repr=False, compare=False)
     _reader: Reader = field(repr=False, compare=False)
 
     @property
     def count(self) -> int:
-        return self._reader.count(Query(where=(("year", str(self.year)),)))
+        return self._reader.count(Query(where=(("year", self._value),)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,18 @@ class LinkView:
     url: str
     current: bool = False
     mime_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageView:
+    """A page in one of the site's languages. `language` is its tag; `is_home`: the language's home page, which stands
+    in where the page itself is not there in it; `is_default`: the language of those who read none of the others."""
+
+    language: str
+    url: str
+    canonical: str
+    is_home: bool = False
+    is_default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +131,8 @@ class LocalView:
 
     @cached_property
     def content(self) -> Markup:
-        return self._reader.filled(self._prepared, where=f"page {self._page.path}.md")
+        locale = self._reader.locale_of_page(self._page)
+        return self._reader.filled(self._prepared, where=f"page {self._page.path}.md", locale=locale)
 
     @property
     def toc(self) -> Sequence[Heading]:
@@ -130,21 +147,26 @@ class LocalView:
 class PostList:
     """A lazy query: nothing is read before posts are asked for. Iterating gives all, the newest first."""
 
-    def __init__(self, reader: Reader, query: Query | None = None) -> None:
+    def __init__(self, reader: Reader, query: Query | None = None, *, locale: str | None = None) -> None:
         self._reader = reader
-        self._query = query or Query()
+        self._locale = reader.site.locales.default if locale is None else locale
+        self._query = query or Query(where=in_locale(self._locale))
 
     def __repr__(self) -> str:
         return "<a selection of posts>"
 
     def where(self, *, tag: str | TermView | None = None, year: int | None = None) -> PostList:
         """The posts that also carry the tag (its slug or its name), or that were published in the year."""
+        locales = self._reader.site.locales
         where = self._query.where
+        if (tag is not None or year is not None) and where == in_locale(self._locale):
+            where = ()  # Tags and years are of a locale themselves, and lists with one condition are counted already.
         if tag is not None:
-            where += (("tag", tag.key if isinstance(tag, TermView) else self._reader.tag_named(tag)),)
+            named = tag.key if isinstance(tag, TermView) else self._reader.tag_named(locales.tag(tag, self._locale))
+            where += (("tag", named),)
         if year is not None:
-            where += (("year", str(year)),)
-        return PostList(self._reader, replace(self._query, where=where))
+            where += (("year", year_value(year, self._locale)),)
+        return PostList(self._reader, replace(self._query, where=where), locale=self._locale)
 
     def newest(self, limit: int) -> list[PostView]:
         return self._reader.posts(replace(self._query, limit=limit))
@@ -163,19 +185,20 @@ class PostList:
 
 
 class SiteView:
-    """The site as every page sees it."""
+    """The site as every page sees it, in the page's own language."""
 
-    def __init__(self, reader: Reader, current_url: str) -> None:
+    def __init__(self, reader: Reader, current_url: str, locale: str | None = None) -> None:
         self._reader = reader
         self._current_url = current_url
-        config = reader.site.config
-        self.language = config.site.language
+        self._locale = reader.site.locales.default if locale is None else locale
+        config, folder = reader.site.config, reader.site.locales.folder(self._locale)
+        self.language = reader.site.language(self._locale)
         self.base_url = reader.site.base_url
-        self.home_url = reader.site.url_of("/")
+        self.home_url = reader.site.url_of(f"{folder}/")
         # "" where the site has no such page.
         archive, tags = config.urls.archive, reader.taxonomy.index
-        self.archive_url = reader.site.url_of(archive) if archive else ""
-        self.tags_url = reader.site.url_of(tags) if tags else ""
+        self.archive_url = reader.site.url_of(folder + archive) if archive else ""
+        self.tags_url = reader.site.url_of(folder + tags) if tags else ""
 
     def __repr__(self) -> str:
         return "<the site>"
@@ -208,29 +231,31 @@ class SiteView:
     def menu(self) -> list[LinkView]:
         site = self._reader.site
         urls = [
-            (item.title, site.url_of(item.url) if item.url.startswith("/") else item.url) for item in site.config.menu
+            (item.title, site.url_of(item.url) if item.url.startswith("/") else item.url)
+            for item in site.config.menu
+            if item.locale in ("", self._locale)
         ]
         return [LinkView(title, url, current=url == self._current_url) for title, url in urls]
 
     @property
     def feeds(self) -> list[LinkView]:
-        return self._reader.feeds
+        return self._reader.feeds_in(self._locale)
 
     @property
     def posts(self) -> PostList:
-        return PostList(self._reader)
+        return PostList(self._reader, locale=self._locale)
 
     @property
     def tags(self) -> list[TermView]:
-        return self._reader.tags
+        return self._reader.tags_in(self._locale)
 
     @property
     def years(self) -> list[YearView]:
-        return self._reader.years
+        return self._reader.years_in(self._locale)
 
     @property
     def pages(self) -> list[LinkView]:
-        return [LinkView(page.title, page.url) for page in self._reader.local_pages]
+        return [LinkView(page.title, page.url) for page in self._reader.pages_in(self._locale)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,3 +271,14 @@ class PageView:
     noindex: bool = False
     published: datetime | None = None
     updated: datetime | None = None
+    _versions: Versions | None = field(repr=False, compare=False, default=None)
+
+    @property
+    def translations(self) -> list[LanguageView]:
+        """This page in every language in which it is there, its own among them; empty if it is in one alone."""
+        return self._versions.there() if self._versions else []
+
+    @property
+    def languages(self) -> list[LanguageView]:
+        """For each other language of the site this page in it, else its home page."""
+        return self._versions.elsewhere() if self._versions else []

@@ -16,7 +16,7 @@ from typing import Any, Literal
 Fingerprint = bytes
 FINGERPRINT_BYTES = 16
 
-Field = Literal["tag", "year", "author"]
+Field = Literal["tag", "year", "author", "locale"]
 Order = Literal["newest", "oldest", "title"]
 
 
@@ -25,7 +25,8 @@ class Query:
     """Which entries, in which order. Every order ends in the entry's id, so it is total.
 
     `where` holds (field, value) pairs that must all hold; `after_id` and `before_id` cut the order at an entry:
-    after = those that follow it, before = those that precede it, nearest first.
+    after = those that follow it, before = those that precede it, nearest first. Where a site has locales, the value of
+    a tag or a year is that of one locale, so that a list never needs a second condition.
     """
 
     type: Literal["post"] = "post"

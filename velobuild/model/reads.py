@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import IntFlag
 
 from velobuild.model.keys import Fingerprint
+from velobuild.model.locales import year_value
 
 
 class Field(IntFlag):
@@ -44,8 +45,9 @@ OPEN_LOW, OPEN_HIGH = "", "A"
 class Footprint:
     """Where a change must fall to alter a query's answer: on `facet`, and between `low` and `high` (both inclusive).
 
-    A facet is `post` (every post), `tag=KEY`, `year=2026` (of the site's zone), `author=ID` or `id=ID`. `several` says
-    that the query has more conditions than this one, so that a change of another facet of a post can alter it too.
+    A facet is `post` (every post), `tag=KEY`, `year=2026` (of the site's zone), `author=ID` or `id=ID`; in a site with
+    locales also `locale=de`, and `year=de/2026` and `tag=KEY` are of one locale. `several` says that the
+    query has more conditions than this one, so that a change of another facet of a post can alter it too.
     """
 
     facet: str
@@ -78,7 +80,8 @@ class Reads:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What a public post's place in every order and list depends on. `sort_at` is a timestamp, `tags` are keys."""
+    """What a public post's place in every order and list depends on. `sort_at` is a timestamp, `tags` are the keys of
+    the post's locale, which is "" in a site of one language."""
 
     id: str
     sort_at: str
@@ -86,10 +89,13 @@ class Image:
     year: int
     author: str | None
     tags: frozenset[str]
+    locale: str = ""
 
     @property
     def facets(self) -> frozenset[str]:
-        own = {"post", f"year={self.year}", *(f"tag={tag}" for tag in self.tags)}
+        own = {"post", f"year={year_value(self.year, self.locale)}", *(f"tag={tag}" for tag in self.tags)}
+        if self.locale:
+            own.add(f"locale={self.locale}")
         own |= {f"month={self.sort_at[:7]}", f"day={self.sort_at[:10]}"}
         return frozenset(own | {f"author={self.author}"} if self.author is not None else own)
 

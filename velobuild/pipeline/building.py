@@ -10,6 +10,7 @@ from pathlib import Path
 
 from velobuild.config.schema import Loaded
 from velobuild.content.database import Connection
+from velobuild.content.locales import arrange
 from velobuild.content.memo import Memo
 from velobuild.content.permalinks import former_rows, recall_former
 from velobuild.content.store import Store
@@ -17,6 +18,7 @@ from velobuild.errors import ContentProblem, Diagnostic, GuardRefused, OutputErr
 from velobuild.graph.builds import next_number
 from velobuild.graph.site import Site
 from velobuild.model.keys import canonical
+from velobuild.model.locales import Locales
 from velobuild.model.outputs import BuildReport, OutputKind, Published, SyncReport
 from velobuild.model.ports import Clock, Progress, Warn, utc_now
 from velobuild.pipeline.fetching import fetch_media
@@ -67,6 +69,7 @@ def _build(run: Run, cache: Path | None) -> BuildReport:
         publisher.complete()
         refuse_held(publisher.held())
         theme = current_theme(loaded.config, loaded.root)
+        arrange(connection, Locales(loaded.config.locales))
         synced = _sync(run, store, cache)
         read_local_pages(store, loaded)
         site = Site(

@@ -10,10 +10,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from velobuild.errors import ContentProblem
+from velobuild.graph.answers import in_locale
 from velobuild.graph.posts import PostView
 from velobuild.graph.reader import Reader
 from velobuild.markup.prepare import with_fragments_at
 from velobuild.model.keys import Query
+from velobuild.model.locales import plain_tag
 from velobuild.model.outputs import Phase, Target
 from velobuild.render.templates import Templates
 from velobuild.render.theme import Theme
@@ -63,11 +65,10 @@ def _atom(rendering: Rendering, target: Target) -> File:
 
 
 def _sitemap(rendering: Rendering, target: Target) -> File:
-    from velobuild.render.sitemap import SitemapUrl, sitemap
+    from velobuild.render.sitemap import sitemap
 
     reader = rendering.reader
-    home = SitemapUrl(reader.site.absolute(reader.site.url_of("/")))
-    urls = chain([home], _post_urls(reader, reader.places()), _other_urls(reader))
+    urls = chain(_home_urls(reader), _post_urls(reader, reader.places()), _other_urls(reader))
     return target.path, sitemap(urls), Phase.LISTS
 
 
@@ -83,15 +84,14 @@ def _sitemap_index(rendering: Rendering, target: Target) -> File:
 
 
 def _sitemap_part(rendering: Rendering, target: Target) -> File:
-    from velobuild.render.sitemap import SitemapUrl, sitemap
+    from velobuild.render.sitemap import sitemap
 
     reader, params = rendering.reader, target.params
     if "span" in params:
         rows = reader.places(params["span"], start=params["start"], limit=params["limit"])
         return target.path, sitemap(_post_urls(reader, rows)), Phase.LISTS
     else:
-        home = SitemapUrl(reader.site.absolute(reader.site.url_of("/")))
-        return target.path, sitemap(chain([home], _other_urls(reader))), Phase.LISTS
+        return target.path, sitemap(chain(_home_urls(reader), _other_urls(reader))), Phase.LISTS
 
 
 def _post_urls(reader: Reader, places: Iterable[tuple[str, str]]) -> Iterator[SitemapUrl]:
@@ -102,18 +102,27 @@ def _post_urls(reader: Reader, places: Iterable[tuple[str, str]]) -> Iterator[Si
         yield SitemapUrl(site.absolute(site.url_of(path)), datetime.fromisoformat(updated_at))
 
 
+def _home_urls(reader: Reader) -> list[SitemapUrl]:
+    from velobuild.render.sitemap import SitemapUrl
+
+    site = reader.site
+    return [SitemapUrl(site.absolute(site.url_of(f"{site.locales.folder(one)}/"))) for one in site.locales.trees]
+
+
 def _other_urls(reader: Reader) -> Iterator[SitemapUrl]:
-    """The addresses of all pages that are no posts, but for the home page."""
+    """The addresses of all pages that are no posts, but for the home pages."""
     from velobuild.render.sitemap import SitemapUrl
 
     site, config = reader.site, reader.site.config
-    for page in reader.local_pages:
-        yield SitemapUrl(site.absolute(page.url))
-    for path in (config.urls.archive, reader.taxonomy.index):
-        if path:
-            yield SitemapUrl(site.absolute(site.url_of(path)))
-    for url in (*(year.url for year in reader.years if year.url), *(term.url for term in reader.tags)):
-        yield SitemapUrl(site.absolute(url))
+    for locale in site.locales.trees:
+        for page in reader.pages_in(locale):
+            yield SitemapUrl(site.absolute(page.url))
+        for path in (config.urls.archive, reader.taxonomy.index):
+            if path:
+                yield SitemapUrl(site.absolute(site.url_of(site.locales.folder(locale) + path)))
+        years, terms = reader.years_in(locale), reader.tags_in(locale)
+        for url in (*(year.url for year in years if year.url), *(term.url for term in terms)):
+            yield SitemapUrl(site.absolute(url))
 
 
 def _robots(rendering: Rendering, target: Target) -> File:
@@ -135,14 +144,16 @@ def _feed(reader: Reader, target: Target) -> Any:
     site = reader.site
     config = site.config
     origin = site.config.main_source.url or site.base_url
-    title, home, name = reader.title, site.url_of("/"), "home"
-    query = Query(limit=config.feeds.size)
+    locale = target.params.get("locale", site.locales.default)
+    scope = f"{locale}/" if "locale" in target.params else ""
+    title, home, name = reader.title, site.url_of(f"{site.locales.folder(locale)}/"), "home"
+    query = Query(where=in_locale(locale), limit=config.feeds.size)
     if "tag" in target.params:
         term = reader.term(target.params["tag"])
         if term is None:
             raise ContentProblem("a tag vanished while the site was built", code="VB3001", where=target.url)
         query = Query(where=(("tag", term.key),), limit=config.feeds.size)
-        title, home, name = f"{title}: {term.name}", term.url, f"tags/{term.key}"
+        title, home, name = f"{title}: {term.name}", term.url, f"tags/{plain_tag(term.key)}"
 
     def item(post: PostView) -> FeedItem:
         own = _own_id(post)
@@ -164,11 +175,11 @@ def _feed(reader: Reader, target: Target) -> Any:
         description=config.site.description or reader.setting("description") or title,
         home_url=site.absolute(home),
         self_url=site.absolute(site.url_of("/" + target.path)),
-        language=config.site.language,
+        language=site.language(locale),
         author=config.site.author,
         updated=None,
         items=tuple(item(post) for post in reader.posts(query)),
-        id=feed_id(origin, name),
+        id=feed_id(origin, scope + name),
     )
 
 

@@ -18,10 +18,13 @@ from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from velobuild.errors import ContentProblem
+from velobuild.graph.answers import in_locale
+from velobuild.graph.languages import Versions
 from velobuild.graph.posts import PostView
 from velobuild.graph.reader import Reader
 from velobuild.graph.views import Pager, PageView, SiteView, YearView
 from velobuild.model.keys import Query
+from velobuild.model.locales import plain_tag, year_of_value
 from velobuild.model.outputs import Target
 from velobuild.model.reads import Reads
 from velobuild.render.drafts import as_preview, banner_text
@@ -44,16 +47,17 @@ INTERNAL = frozenset({"absolute_content", "fields", "is_draft", "key", "num"})
 class _Template(jinja2.Template):
     """Jinja keeps the module of a template that is imported without context, and with it what its making read: the
     second page would use it without having read anything. So a module is kept only where its making read templates and
-    static files alone, and each page that uses it has then read those."""
+    static files alone, for pages in one language, and each page that uses it has then read those."""
 
     def _get_default_module(self, ctx: Any = None) -> Any:
         environment = self.environment
         assert isinstance(environment, _Environment)
-        kept = environment.modules.get(self.name or "")
+        name = (self.name or "", environment.language)
+        kept = environment.modules.get(name)
         if kept is None:
             module, reads = environment.reader.apart(self.make_module)
             if not reads.posts and not reads.queries and not reads.live:
-                environment.modules[self.name or ""] = (module, reads.keys)
+                environment.modules[name] = (module, reads.keys)
             return module
         module, keys = kept
         environment.reader.saw_all(keys)
@@ -88,7 +92,8 @@ class _Environment(jinja2.Environment):
     def __init__(self, reader: Reader, **options: Any) -> None:
         super().__init__(**options)
         self.reader = reader
-        self.modules: dict[str, tuple[Any, frozenset[str]]] = {}
+        self.language = reader.site.config.site.language
+        self.modules: dict[tuple[str, str], tuple[Any, frozenset[str]]] = {}
 
     def get_template(self, name: Any, parent: str | None = None, globals: Any = None) -> jinja2.Template:
         if isinstance(name, str):
@@ -148,7 +153,7 @@ class Templates:
         for name in NOT_REPRODUCIBLE:
             environment.filters.pop(name, None)
         environment.globals.pop("lipsum", None)
-        environment.filters.update(date=self._date, isodate=_isodate)
+        environment.filters.update(date=self._date, isodate=_isodate, language_name=_language_name)
         # Functions alone: `site` and `page` go into the context, since Jinja caches what a module sees of globals.
         environment.globals.update(
             t=self._text,
@@ -160,7 +165,8 @@ class Templates:
             fragment=self._fragment,
         )
         self._environment = environment
-        self._fragments: dict[tuple[str, str | None], tuple[Markup, Reads]] = {}
+        self._site, self._locale = SiteView(reader, ""), reader.site.locales.default
+        self._fragments: dict[tuple[str, str, str | None], tuple[Markup, Reads]] = {}
 
     def read_from(self, reader: Reader) -> None:
         """Go on with another reader of the same site; modules of templates may hold what the last one read."""
@@ -186,7 +192,10 @@ class Templates:
 
     def _context(self, target: Target) -> dict[str, Any]:
         reader, params = self._reader, target.params
-        site = SiteView(reader, target.url)
+        locale = params.get("locale", reader.site.locales.default)
+        self._site, self._locale = SiteView(reader, target.url, locale), locale
+        site = self._site
+        self._environment.language = site.language
         context: dict[str, Any] = {"site": site}
         about: dict[str, Any] = {"title": site.title}
         if target.route == "post":
@@ -201,6 +210,7 @@ class Templates:
             }
         elif target.route in {"home", "list", "tag", "year"}:
             where: Any = tuple((name, params[name]) for name in ("tag", "year") if name in params)
+            where = where or in_locale(locale)
             shown = Query(where=where, order="oldest", limit=params["limit"], offset=params["start"])
             context["posts"] = reader.posts(shown)[::-1]
             context["pager"] = Pager(
@@ -215,10 +225,11 @@ class Templates:
             )
             if target.route == "tag":
                 context["tag"] = term = reader.term(params["tag"])
-                about["title"] = term.name if term else params["tag"]
+                about["title"] = term.name if term else plain_tag(params["tag"])
             elif target.route == "year":
-                context["year"] = reader.year(int(params["year"]))
-                about["title"] = params["year"]
+                own, year = year_of_value(params["year"])
+                context["year"] = reader.year(year, own)
+                about["title"] = str(year)
         elif target.route == "page":
             local = reader.local_page(params["id"])
             context["local"] = local
@@ -228,6 +239,8 @@ class Templates:
             about["noindex"] = True
         elif target.route == "404":
             about["noindex"] = True
+        if locale:
+            about["_versions"] = Versions(reader, locale, target.route, params)
         kind: Any = target.route
         context["page"] = PageView(kind=kind, url=target.url, canonical=reader.site.absolute(target.url), **about)
         return context
@@ -235,12 +248,11 @@ class Templates:
     # What templates may call.
 
     def _text(self, key: str, **values: object) -> str:
-        text = self._texts(key)
+        text = self._texts(key, self._environment.language)
         return text.format(**values) if values else text
 
     @lru_cache(maxsize=512)  # noqa: B019 - lives as long as the process's one instance
-    def _texts(self, key: str) -> str:
-        language = self._reader.site.config.site.language
+    def _texts(self, key: str, language: str) -> str:
         for name in dict.fromkeys((language, language.partition("-")[0], "en")):
             text = self._theme.texts.get(name, {}).get(key)
             if text is not None:
@@ -261,10 +273,10 @@ class Templates:
     def _fragment(self, name: str, post: PostView | None = None) -> Markup:
         """A template that sees `site` and, if one is given, `post`, and nothing else of the page: made once for all
         pages that show it. Each of them has then read what it read."""
-        key = (name, post.id if post is not None else None)
+        key = (self._locale, name, post.id if post is not None else None)
         kept = self._fragments.get(key)
         if kept is None:
-            kept = self._fragments[key] = self._reader.apart(lambda: self._made_apart(name, key[1]))
+            kept = self._fragments[key] = self._reader.apart(lambda: self._made_apart(name, key[2]))
             if len(self._fragments) > FRAGMENTS_KEPT:
                 self._fragments.pop(next(iter(self._fragments)))
         else:
@@ -272,7 +284,7 @@ class Templates:
         return kept[0]
 
     def _made_apart(self, name: str, post_id: str | None) -> Markup:
-        context: dict[str, Any] = {"site": SiteView(self._reader, "")}
+        context: dict[str, Any] = {"site": SiteView(self._reader, "", self._locale)}
         if post_id is not None:
             context["post"] = self._reader.require_post(post_id)
         return Markup(self._environment.get_template(name).render(context))  # noqa: S704 - it escapes like any template
@@ -286,10 +298,10 @@ class Templates:
 
     def _posts_of(self, year: YearView | int) -> list[Any]:
         number = year.year if isinstance(year, YearView) else year
-        return list(SiteView(self._reader, "").posts.where(year=number))
+        return list(self._site.posts.where(year=number))
 
     def _date(self, moment: datetime) -> str:
-        return _long_date(moment.date().toordinal(), self._reader.site.config.site.language)
+        return _long_date(moment.date().toordinal(), self._environment.language)
 
     # Errors.
 
@@ -395,6 +407,17 @@ def _views(context: Mapping[str, Any]) -> list[Any]:
 def _isodate(moment: datetime) -> str:
     """ISO 8601 with the zone's offset, whole seconds."""
     return moment.isoformat(timespec="seconds")
+
+
+@lru_cache(maxsize=64)
+def _language_name(tag: str) -> str:
+    """What a language calls itself: `Deutsch`, `português (Brasil)`; its tag where nobody knows."""
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        return Locale.parse(tag, sep="-").get_display_name() or tag
+    except (UnknownLocaleError, ValueError):
+        return tag
 
 
 @lru_cache(maxsize=4096)

@@ -184,7 +184,9 @@ class CometCms:
             return
         kind = kind_of(kinds, name, "pages")
         roles = roles_of_pages(kind)
-        pages = PageReading(self._lists(kind, roles), self._drawing(kind, roles, files), self._limits, known)
+        several = len(self._config.locales) > 1
+        root = self._config.locales[0] if several else kind.default
+        pages = PageReading(self._lists(kind, roles), self._drawing(kind, roles, files), self._limits, known, root)
         yield from pages.deltas()
         yield Delta(PAGES, versions=pages.versions, complete=True)
 

@@ -25,6 +25,8 @@ class PageReading:
     drawing: Drawing
     limits: LimitsConfig
     known: Known
+    site_default: str
+    """The locale whose pages lie at the site's root: not always the default one of the CMS."""
     versions: dict[str, str] = field(default_factory=dict)
     _marks: dict[str, bytes] = field(default_factory=dict)
 
@@ -56,7 +58,8 @@ class PageReading:
             if shared_id(id)[1] and self._marks.get(entry_id) == self.drawing.translation_mark(entry):
                 return None
             drawn = self.drawing.draw(entry, locale.code, repairs)
-            page = page_from(drawn, default, limits=self.limits, repairs=repairs)
+            version = drawn.version if self.site_default == default else f"{drawn.version}@{self.site_default}"
+            page = page_from(drawn, self.site_default, limits=self.limits, repairs=repairs)
         except Unusable as error:
             self.lists.tally.left_out += 1
             where = f"page {title_of(entry)}"
@@ -64,5 +67,5 @@ class PageReading:
             if id in committed:
                 self.versions[id] = committed[id]
             return None
-        self.versions[id] = drawn.version
-        return page, drawn.version
+        self.versions[id] = version
+        return page, version

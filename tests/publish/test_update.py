@@ -20,7 +20,7 @@ from velobuild.model.outputs import OutputFile, OutputKind, Phase
 from velobuild.publish.inplace import InPlace
 from velobuild.publish.releases import Releases, write_file
 from velobuild.publish.shelf import Shelf
-from velobuild.publish.update import Entry, Update, append, journal_of, log_of, take_off, with_log
+from velobuild.publish.update import LOG_BYTES_MAX, Entry, Update, append, journal_of, log_of, take_off, with_log
 
 RIG = Path(rig.__file__)
 MODES = ["release", "in-place"]
@@ -349,3 +349,24 @@ def test_a_manifest_without_a_log_is_itself(root: Path, mode: str) -> None:
     live = home(root, mode).live()
     assert live is not None
     assert with_log(replace(live), log_file(root, mode).with_suffix(".json")) == live
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_log_that_has_grown_long_becomes_part_of_the_manifest(tmp_path: Path, mode: str) -> None:
+    rig.begin(tmp_path, mode)
+    rig.update(tmp_path, mode)
+    publisher = home(tmp_path, mode)
+    log = next((tmp_path / ".velobuild" / "manifests").glob("*.log"))
+    before = publisher.live()
+    assert before is not None
+
+    staged = publisher.update()
+    note = "x" * LOG_BYTES_MAX
+    staged.publish([], [], {"note": note}, {}, guards=[], commit=lambda: None)
+
+    assert not log.exists()
+    after = home(tmp_path, mode).live()
+    assert after is not None
+    assert (after.files, after.meta) == (before.files, {**before.meta, "note": note})
+    rig.update(tmp_path, mode)
+    assert log.stat().st_size < LOG_BYTES_MAX

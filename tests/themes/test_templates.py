@@ -274,7 +274,7 @@ def test_a_page_of_a_list_says_its_own_number_and_not_how_many_there_are() -> No
     newest, oldest = Pager(number=3, total=3, older_url="/page/2/"), Pager(number=1, total=3, newer_url="/page/2/")
     assert only(rendered("home.html", context={"pager": newest}), ".pager-here").text() == "Newest page"
     assert only(rendered("list.html", context={"pager": oldest}), ".pager-here").text() == "Page 1"
-    assert only(rendered("list.html", context={"pager": oldest}), "title").text().startswith("Posts – Page 1 –")
+    assert only(rendered("list.html", context={"pager": oldest}), "title").text().startswith("Posts – Page 1 ·")
 
 
 def test_an_empty_site_says_so_instead_of_showing_nothing() -> None:

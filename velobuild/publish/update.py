@@ -20,7 +20,7 @@ from pathlib import Path
 
 from velobuild.errors import GuardRefused, OutputError
 from velobuild.model.outputs import OutputChange, OutputFile, OutputKind, Phase
-from velobuild.publish import disk
+from velobuild.publish import disk, manifest
 from velobuild.publish.disk import disk_errors
 from velobuild.publish.guard import Guard, Staged
 from velobuild.publish.manifest import PHASES, Manifest
@@ -192,8 +192,18 @@ class Update:
         with disk_errors("the site is half updated; the next build completes it", self._live_folder):
             _apply(self.folder, self._live_folder, self._log, entry)
             self._journal.unlink()
+            self._fold()
         self.discard()
         return changes
+
+    def _fold(self) -> None:
+        """A log that has grown long becomes part of the manifest: reading it must not take ever longer."""
+        if self._log.stat().st_size < LOG_BYTES_MAX:
+            return
+        found = manifest.read(self._manifest_file)
+        if found is not None:
+            disk.replace_file(self._manifest_file, manifest.encode(with_log(found, self._manifest_file)))
+            self._log.unlink()  # killed before this, the log speaks of a manifest that is no more, and does not count
 
     def discard(self) -> None:
         """Let go of the staged files, unless a journal is there: then the next start needs them."""

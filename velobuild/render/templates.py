@@ -37,7 +37,7 @@ NOT_REPRODUCIBLE = ("random",)
 FRAGMENTS_KEPT = 20_000
 # How compiled templates say where they import a name. The beginning of a line is never a template's own text.
 IMPORTED_ON = re.compile(r"^(\s*l_\d+_\w+ = undefined\(f\"the template [^(]*)\(imported on line \d+\)")
-OWN_FILTERS = ("date", "isodate")
+OWN_FILTERS = ("date", "isodate", "language_name")
 SYNTAX: Mapping[str, Any] = {"trim_blocks": True, "lstrip_blocks": True}
 COMPILED_KEPT = 500
 # Fields of views that velobuild itself uses, so that no hint offers them.

@@ -38,7 +38,7 @@ def rendered(living: Living) -> set[str]:
     """Build, compare with a clean build, and give the pages that were made anew."""
     before = made_from(living)
     living.build()
-    assert living.tree() == living.clean_tree()
+    assert living.tree() == living.clean().tree()
     after = made_from(living)
     return {path for path, reason in after.items() if before.get(path) != reason}
 

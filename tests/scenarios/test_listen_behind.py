@@ -55,7 +55,9 @@ def expects_hooks_alone(service: Listening, proxy: str) -> None:
     for path in ("/status.json", "/metrics", "/healthz", "/hooks/../status.json"):
         assert httpx.get(proxy + path, trust_env=False).status_code in (400, 403, 404), path
     large = httpx.post(f"{proxy}/hooks/site", content=b"x" * 5_000_000, trust_env=False)
-    assert large.status_code == 413
+    # A proxy that is still writing when the door refuses may see the connection's end before it reads the reply.
+    assert large.status_code in (413, 502)
+    assert service.status()["door"]["accepted"] == 1
 
 
 def test_nginx_passes_deliveries_on_and_nothing_else(sites: Sites, tmp_path: Path) -> None:

@@ -298,7 +298,7 @@ MUTANTS = (
         "to forget what a page read before",
         "a_post_leaves_a_tag",
         TRACE,
-        "        self._drop_reads(id, known[1])\n",
+        "        self._drop_reads(id, *known[1:])\n",
         "",
     ),
 )

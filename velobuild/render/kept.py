@@ -1,4 +1,4 @@
-"""What a long-lived process need not do again: read a theme that is as it was, and compile its templates."""
+"""What a long-lived process need not do again: read a theme whose files are as they were."""
 
 from __future__ import annotations
 
@@ -6,22 +6,16 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from velobuild.config.schema import Config
-from velobuild.graph.reader import Reader
 from velobuild.model.keys import canonical
 from velobuild.render.theme import Theme, load_theme
-
-if TYPE_CHECKING:
-    from velobuild.render.renderers import Rendering
 
 PARTS = ("templates", "static", "locales")
 RESTED_NS = 2_000_000_000
 Signature = tuple[tuple[str, int, int, int], ...]
 
 _theme: tuple[bytes, Signature, Theme] | None = None
-_rendering: tuple[tuple[str, tuple[Path, ...]], Rendering] | None = None
 
 
 def current_theme(config: Config, root: Path) -> Theme:
@@ -37,19 +31,6 @@ def current_theme(config: Config, root: Path) -> Theme:
     if all(time.time_ns() - mtime_ns > RESTED_NS for _, _, mtime_ns, _ in signature):
         _theme = (key, signature, theme)
     return theme
-
-
-def current_rendering(reader: Reader, theme: Theme) -> Rendering:
-    """All renderers over this reader, with the compiled templates of the last one if the theme is the same."""
-    from velobuild.render.renderers import Rendering
-
-    global _rendering
-    key = (theme.fingerprint, theme.folders)
-    if _rendering is None or _rendering[0] != key:
-        _rendering = (key, Rendering(reader, theme))
-    else:
-        _rendering[1].read_from(reader)
-    return _rendering[1]
 
 
 def _signature(folders: tuple[Path, ...]) -> Signature:

@@ -37,11 +37,6 @@ class Rendering:
         self.reader = reader
         self.templates = Templates(theme, reader)
 
-    def read_from(self, reader: Reader) -> None:
-        """Go on with another reader, of a later revision."""
-        self.reader = reader
-        self.templates.read_from(reader)
-
     def file(self, target: Target) -> File:
         """Raises ContentProblem."""
         return RENDERERS[target.renderer](self, target)

@@ -168,13 +168,6 @@ class Templates:
         self._site, self._locale = SiteView(reader, ""), reader.site.locales.default
         self._fragments: dict[tuple[str, str, str | None], tuple[Markup, Reads]] = {}
 
-    def read_from(self, reader: Reader) -> None:
-        """Go on with another reader of the same site; modules of templates may hold what the last one read."""
-        self._reader = self._environment.reader = reader
-        self._environment.modules.clear()
-        self._fragments.clear()
-        self._environment.globals["absolute"] = reader.site.absolute
-
     def render(self, target: Target) -> bytes:
         """The page of a target. Raises ContentProblem VB3101 to VB3104, with the template's place and the post."""
         assert target.template is not None

@@ -128,7 +128,7 @@ def prepare_bodies(site: Site, post_ids: Sequence[str], *, jobs: int) -> Iterato
 def render_all(job: RenderJob, *, jobs: int) -> Iterator[Rendered]:
     """Render the job's targets, in chunks, in their order."""
     # Not before: a build that finds nothing to do needs no Jinja. Not later: forked workers share what is loaded.
-    from velobuild.render.kept import current_rendering
+    from velobuild.render.renderers import Rendering
 
     rendering: list[Rendering] = []
 
@@ -136,7 +136,7 @@ def render_all(job: RenderJob, *, jobs: int) -> Iterator[Rendered]:
         if not rendering:
             connection = snapshot(connect(job.site.state / FILE_NAME, read_only=True))
             opened.callback(connection.close)
-            rendering.append(current_rendering(Reader(connection, job.site), job.theme))
+            rendering.append(Rendering(Reader(connection, job.site), job.theme))
         return _render(job, rendering[0], job.targets[start : start + CHUNK])
 
     # A reader that is left open keeps SQLite from folding the write-ahead log into the file when the build ends.

@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -49,6 +51,16 @@ def child_of(pid: int) -> int:
     return int(found.stdout.split()[0])
 
 
+def first_document(lines: Iterable[str]) -> Any:
+    """The first JSON document of a stream that goes on, and whose documents may be several lines long."""
+    text = ""
+    for line in lines:
+        text += line
+        with suppress(json.JSONDecodeError):
+            return json.loads(text)
+    raise EOFError(f"the service ended before it said where it listens: {text!r}")
+
+
 def measure(folder: Path, cms: Running, ids: list[str], edits: int) -> dict[str, Any]:
     site, variables = site_of(folder, cms, cms.create_key("benchmark"))
     command = [sys.executable, "-m", "velobuild"]
@@ -57,10 +69,7 @@ def measure(folder: Path, cms: Running, ids: list[str], edits: int) -> dict[str,
     with subprocess.Popen(listen, cwd=site, env=variables, stdout=subprocess.PIPE, text=True) as service:
         try:
             assert service.stdout is not None
-            text = ""
-            while "]" not in text:
-                text += service.stdout.readline()
-            hook = json.loads(text + service.stdout.readline())["hooks"][0]
+            hook = first_document(service.stdout)["hooks"][0]
             with httpx.Client(base_url=hook.partition("/hooks/")[0], trust_env=False, timeout=60) as client:
 
                 def fares() -> Any:

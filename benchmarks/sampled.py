@@ -29,14 +29,14 @@ WHOLE_FILES: Final = {
     "model/reads.py",
 }
 WITH_CALLEES: Final = {
-    "graph/reader.py": {"begin", "taken", "saw", "saw_all", "new_answers"},
+    "graph/reading.py": {"begin", "taken", "saw", "saw_all", "new_answers"},
     "graph/answers.py": {
         *("posts_answer", "count_answer", "related_answer", "posts_key", "count_key", "total_key", "related_key"),
     },
     "pipeline/making.py": {"_made"},
     "render/prints.py": {"template_print"},
 }
-ALONE: Final = {"graph/posts.py": {"ask"}, "render/templates.py": {"get_template"}, "graph/reader.py": {"apart"}}
+ALONE: Final = {"graph/posts.py": {"ask"}, "render/templates.py": {"get_template"}, "graph/reading.py": {"apart"}}
 """Functions that note a read and then do what they were asked for: only what they do themselves counts."""
 
 

@@ -270,7 +270,7 @@ MUTANTS = (
         "which file a record named before",
         "a_cover_becomes_another_file",
         USES,
-        '            before.add(reader.media_address(entry.before["url"]))\n',
+        '            before.add(reader.pictures.media_address(entry.before["url"]))\n',
         "            pass\n",
     ),
     Mutant(

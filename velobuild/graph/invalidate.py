@@ -305,14 +305,14 @@ class Differences:
         name = unquote(url.rpartition("/")[2])
         for (id,) in self._connection.execute(USERS, (url,)).fetchall():
             self._mark(id, Field.CONTENT | Field.PICTURE, f"uses the file {name}, which is another now")
-        for id in self._reader.media_ids_at(url):
+        for id in self._reader.pictures.media_ids_at(url):
             self._covered(id, f"has the cover {name}, which is another now")
 
     def _media(self, id: str, before: Mapping[str, str] | None) -> None:
         self._covered(id, "has a cover whose record in the CMS changed")
-        record = self._reader.media_record(id)
+        record = self._reader.pictures.media_record(id)
         urls = {url for url in ((before or {}).get("url"), record and record.url) if url}
-        for address in sorted(map(self._reader.media_address, urls)):
+        for address in sorted(map(self._reader.pictures.media_address, urls)):
             for (post_id,) in self._connection.execute(USERS, (address,)).fetchall():
                 self._mark(post_id, Field.CONTENT | Field.PICTURE, "uses a file whose record in the CMS changed")
 

@@ -12,10 +12,10 @@ from velobuild.config.source_schema import FOLDER_HOST
 from velobuild.content.assets import AssetTable
 from velobuild.content.database import Connection
 from velobuild.errors import Diagnostic
+from velobuild.graph.pictures import Pictures
 from velobuild.graph.site import Site
 from velobuild.markup.prepare import Ref, Resolved, body_id
 from velobuild.markup.urls import origin
-from velobuild.model.entries import Media
 
 LINKS_KEPT = 5_000
 FRAGMENT_CHARS = "/~!$&'()*+,;=:@?-._"
@@ -37,17 +37,8 @@ BY_SLUG_OF_LOCALE = (
 POST_FOLDERS = frozenset({"blog", "post", "posts", "p", "article", "articles"})
 
 
-class Known(Protocol):
-    """What links can lead to besides posts."""
-
-    def media_at(self, url: str) -> Media | None:
-        """The CMS's media record of an address."""
-        ...
-
-    @property
-    def media_origins(self) -> frozenset[str]:
-        """Where the CMS's media records say that files are."""
-        ...
+class FixedPages(Protocol):
+    """What links can lead to besides posts and files."""
 
     @property
     def fixed_paths(self) -> frozenset[str]:
@@ -58,10 +49,13 @@ class Known(Protocol):
 class Linking:
     """Answers for one revision. `warnings` gets a finding for each place from which a link leads nowhere, once."""
 
-    def __init__(self, connection: Connection, site: Site, known: Known, warnings: list[Diagnostic]) -> None:
+    def __init__(
+        self, connection: Connection, site: Site, pictures: Pictures, pages: FixedPages, warnings: list[Diagnostic]
+    ) -> None:
         self._connection = connection
         self._site = site
-        self._known = known
+        self._pictures = pictures
+        self._pages = pages
         self._assets = AssetTable(connection)
         self._warnings = warnings
         self._warned: set[tuple[str, str]] = set()
@@ -93,12 +87,12 @@ class Linking:
         """Origins whose files are copied into the site, so that a missing one is a gap and not somebody else's."""
         site = self._site
         hosts = [f"https://{host}" for source in site.config.sources for host in source.media_hosts]
-        return self._known.media_origins.union(origin(url) for url in (*site.source_urls, *hosts))
+        return self._pictures.media_origins.union(origin(url) for url in (*site.source_urls, *hosts))
 
     def _file(self, ref: Ref, where: str) -> Resolved | None:
         address, mark, fragment = ref.url.partition("#")
         asset = self._assets.get(address)
-        record = self._known.media_at(address)
+        record = self._pictures.media_at(address)
         alt = ref.alt or (record.alt if record else None)
         if asset is not None:
             url = self._site.url_of(f"/{asset.path}")
@@ -166,7 +160,7 @@ class Linking:
         plain = tuple(dict.fromkeys((path, f"{bare}/", bare or "/")))
         ways = (*(folder + way for way in plain), *plain) if folder else plain
         for way in ways:
-            if way in self._known.fixed_paths or self._connection.execute(AT_PATH, (way,)).fetchone():
+            if way in self._pages.fixed_paths or self._connection.execute(AT_PATH, (way,)).fetchone():
                 return way
         for way in ways:
             moved = self._connection.execute(FORMER, (way,)).fetchone()

@@ -66,7 +66,7 @@ class Named:
             case "page":
                 return self._page(name)
             case "media":
-                return _picture(reader.published_picture(name))
+                return _picture(reader.pictures.published_picture(name))
         raise KeyError(f"{kind}:{name}")
 
     def _page(self, id: str) -> Any:

@@ -101,12 +101,12 @@ class PostCore:
 
     @cached_property
     def cover(self) -> MediaView | None:
-        return self._reader.cover_of(self.post)
+        return self._reader.pictures.cover_of(self.post)
 
     @cached_property
     def picture(self) -> MediaView | None:
         """The body's first picture."""
-        return self._reader.first_picture(self._prepared)
+        return self._reader.pictures.first_picture(self._prepared)
 
     @cached_property
     def previous(self) -> str | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from velobuild.graph.languages import Versions
     from velobuild.graph.posts import PostView
     from velobuild.graph.reader import Reader
+    from velobuild.graph.reading import Recorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class TermView:
     slug: str
     url: str
     key: str
-    _reader: Reader = field(repr=False, compare=False)
+    _reader: Recorder = field(repr=False, compare=False)
 
     @property
     def count(self) -> int:
@@ -54,7 +55,7 @@ class YearView:
     year: int
     url: str
     _value: str = field(repr=False, compare=False)
-    _reader: Reader = field(repr=False, compare=False)
+    _reader: Recorder = field(repr=False, compare=False)
 
     @property
     def count(self) -> int:
@@ -102,7 +103,7 @@ class Pager:
     older_url: str | None
     newest_url: str
     oldest_url: str
-    _reader: Reader = field(repr=False, compare=False)
+    _reader: Recorder = field(repr=False, compare=False)
     _where: tuple[tuple[Any, str], ...] = field(repr=False, default=())
     _size: int = field(repr=False, default=1)
 

@@ -8,7 +8,8 @@ from velobuild.config.schema import Secret
 from velobuild.content.assets import AssetTable
 from velobuild.content.database import Connection
 from velobuild.graph.bodies import media_of
-from velobuild.graph.reader import Reader, absolute_media
+from velobuild.graph.pictures import absolute_media
+from velobuild.graph.reader import Reader
 from velobuild.graph.site import Site
 from velobuild.media.fetch import WORKERS, MediaLibrary, Wanted
 from velobuild.media.places import Places
@@ -38,7 +39,8 @@ def open_library(
     """The library of a site that has a CMS or a folder; None for one that never had one. Raises ConfigError."""
     if not site.source_urls:
         return None
-    places = Places.of(site, [absolute_media(media.url, site) for media in reader.media], file_tokens, clock=clock)
+    urls = [absolute_media(media.url, site) for media in reader.pictures.media]
+    places = Places.of(site, urls, file_tokens, clock=clock)
     return MediaLibrary(
         objects_of(site.state),
         AssetTable(connection),
@@ -58,7 +60,7 @@ def needed(connection: Connection, reader: Reader, *, recheck: frozenset[str] | 
     `recheck` are the addresses whose record changed; None asks for all of them again.
     """
     site = reader.site
-    records = {absolute_media(media.url, site): media for media in reader.media}
+    records = {absolute_media(media.url, site): media for media in reader.pictures.media}
     places = Places.of(site, records)
     return [
         Wanted(
@@ -75,7 +77,7 @@ def needed(connection: Connection, reader: Reader, *, recheck: frozenset[str] | 
 
 def wanted_of(connection: Connection, reader: Reader, urls: Iterable[str], *, recheck: frozenset[str]) -> list[Wanted]:
     """The same for single addresses, of which those in `recheck` are asked for again."""
-    records = {absolute_media(media.url, reader.site): media for media in reader.media}
+    records = {absolute_media(media.url, reader.site): media for media in reader.pictures.media}
     places = Places.of(reader.site, records)
     return [
         Wanted(url, where or url, expected_size=_size(records.get(url)), recheck=url in recheck)
@@ -91,13 +93,13 @@ def _uses(connection: Connection, reader: Reader) -> Iterator[tuple[str, str]]:
     for page in reader.pages:
         for url in media_of(reader.prepared_page(page)):
             yield url, f"page {page.path}"
-    for id in reader.covers():
-        record = reader.media_record(id)
+    for id in reader.pictures.covers():
+        record = reader.pictures.media_record(id)
         if record is not None:
-            yield reader.media_address(record.url), f"cover {record.filename or record.id}"
+            yield reader.pictures.media_address(record.url), f"cover {record.filename or record.id}"
     for name, url in (("logo", reader.settings.logo_url), ("favicon", reader.settings.favicon_url)):
         if url:
-            yield reader.media_address(url), f"site settings: {name}"
+            yield reader.pictures.media_address(url), f"site settings: {name}"
 
 
 def _size(record: Media | None) -> int | None:

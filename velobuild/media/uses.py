@@ -11,7 +11,8 @@ from velobuild.config.source_schema import FOLDER_HOST
 from velobuild.content.database import Connection
 from velobuild.content.dirty import PostBefore, marked
 from velobuild.graph.bodies import media_of
-from velobuild.graph.reader import Reader, absolute_media
+from velobuild.graph.pictures import absolute_media
+from velobuild.graph.reader import Reader
 from velobuild.graph.site import Site
 from velobuild.markup.urls import origin
 from velobuild.model.entries import Collection, Media
@@ -27,7 +28,7 @@ def objects_of(state: Path) -> Path:
 def may_be_ours(reader: Reader, url: str) -> bool:
     """Whether a file's host is one from which files are fetched: a first look, at no cost."""
     hosts = [f"https://{host}" for source in reader.site.config.sources for host in source.media_hosts]
-    return origin(url) in reader.media_origins.union(map(origin, (*reader.site.source_urls, *hosts)))
+    return origin(url) in reader.pictures.media_origins.union(map(origin, (*reader.site.source_urls, *hosts)))
 
 
 def uses_of_change(connection: Connection, reader: Reader) -> tuple[set[str], set[str]]:
@@ -36,7 +37,7 @@ def uses_of_change(connection: Connection, reader: Reader) -> tuple[set[str], se
     before: set[str] = set()
     for entry in marked(connection):
         if entry.kind == Collection.MEDIA and entry.before is not None:
-            before.add(reader.media_address(entry.before["url"]))
+            before.add(reader.pictures.media_address(entry.before["url"]))
         if entry.kind != Collection.POSTS:
             continue
         core = reader.core(entry.id)
@@ -49,8 +50,8 @@ def uses_of_change(connection: Connection, reader: Reader) -> tuple[set[str], se
 
 
 def _cover(reader: Reader, media_id: str | None) -> set[str]:
-    record = reader.media_record(media_id) if media_id else None
-    return set() if record is None else {reader.media_address(record.url)}
+    record = reader.pictures.media_record(media_id) if media_id else None
+    return set() if record is None else {reader.pictures.media_address(record.url)}
 
 
 def is_used(connection: Connection, reader: Reader, url: str) -> bool:
@@ -58,10 +59,10 @@ def is_used(connection: Connection, reader: Reader, url: str) -> bool:
     if user_of(connection, url) is not None:
         return True
     covered = "SELECT 1 FROM post JOIN permalink ON post_id = id WHERE cover = ? LIMIT 1"
-    if any(connection.execute(covered, (id,)).fetchone() for id in reader.media_ids_at(url)):
+    if any(connection.execute(covered, (id,)).fetchone() for id in reader.pictures.media_ids_at(url)):
         return True
     own = [one for one in (reader.settings.logo_url, reader.settings.favicon_url) if one]
-    if url in map(reader.media_address, own):
+    if url in map(reader.pictures.media_address, own):
         return True
     return any(url in media_of(reader.prepared_page(page)) for page in reader.pages)
 

@@ -47,7 +47,7 @@ def fetch_media(
     all_again = not run.options.offline and due(store.note(CHECKED), now)
     # Kept from sync to fetch in the database: a build may be killed in between, and `sync` fetches no media.
     changed = set(json.loads(store.note(MEDIA_CHANGED) or "[]"))
-    recheck = urls_of((record for record in reader.media if record.id in changed), site)
+    recheck = urls_of((record for record in reader.pictures.media if record.id in changed), site)
     wanted = needed(connection, reader, recheck=None if all_again else recheck)
     library.fetch([one for one in wanted if in_folder(one.url)] if run.options.offline else wanted)
     if not run.options.offline:
@@ -100,7 +100,7 @@ def fetch_some(
     changed = set(json.loads(store.note(MEDIA_CHANGED) or "[]"))
     again = {
         url
-        for url in urls_of(filter(None, map(reader.media_record, changed)), site)
+        for url in urls_of(filter(None, map(reader.pictures.media_record, changed)), site)
         if is_used(connection, reader, url)
     }
     missing = {url for url in json.loads(store.note(MISSING) or "[]") if is_used(connection, reader, url)}

@@ -92,7 +92,7 @@ class Tracing:
         self.trace = Trace(connection)
         self.reader = Reader(connection, site)
         self.named = Named(self.reader, self._of_theme)
-        self._parts = recipe_parts(site, theme, self.reader.media_origins)
+        self._parts = recipe_parts(site, theme, self.reader.pictures.media_origins)
         self._recipe = fingerprint(self._parts).hex()
         self._release = release
         self._prints: dict[str, str] = json.loads(self._store.note(PRINTS) or "{}")

@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import pytest
 
-pytest_plugins = ["tests.devcms_fixtures", "tests.needs"]
+pytest_plugins = ["tests.devcms_fixtures", "tests.leftovers", "tests.needs"]
 
 
 @pytest.hookimpl(wrapper=True)

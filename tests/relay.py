@@ -17,22 +17,31 @@ class Relay:
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.heard = b""
         self.refuses = False
+        self._over = False
         self._open: list[socket.socket] = []
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._pumps: list[threading.Thread] = []
+        self._door = threading.Thread(target=self._serve, name="relay: accept", daemon=True)
+        self._door.start()
 
     def _serve(self) -> None:
         while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
+            near, _ = self._listener.accept()
+            if self._over:
+                near.close()
                 return
             if self.refuses:
                 near.close()
                 continue
-            far = socket.create_connection(self._to)
+            try:
+                far = socket.create_connection(self._to)
+            except OSError:  # Its server may be away.
+                near.close()
+                continue
             self._open += [near, far]
             for one, other in ((near, far), (far, near)):
-                threading.Thread(target=self._pump, args=(one, other, one is far), daemon=True).start()
+                pump = threading.Thread(target=self._pump, args=(one, other, one is far), name="relay", daemon=True)
+                self._pumps.append(pump)
+                pump.start()
 
     def _pump(self, one: socket.socket, other: socket.socket, listened: bool) -> None:
         with suppress(OSError):
@@ -52,5 +61,12 @@ class Relay:
         self._open.clear()
 
     def close(self) -> None:
+        """Cut everything, and end all threads."""
+        self._over = True
+        # Closing a listening socket does not wake its accept; a last connection does.
+        socket.create_connection(self._listener.getsockname()).close()
+        self._door.join()
         self._listener.close()
         self.cut()
+        for pump in self._pumps:
+            pump.join()

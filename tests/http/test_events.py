@@ -30,18 +30,18 @@ class Origin:
         self.asked: list[bytes] = []
         self.scripts: list[Callable[[socket.socket], None]] = []
         self.over = threading.Event()
-        threading.Thread(target=self._serve, daemon=True).start()
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
 
     def _serve(self) -> None:
         while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
+            connection, _ = self.listener.accept()
             with connection:
+                if self.over.is_set():
+                    return
                 head = b""
-                while b"\r\n\r\n" not in head:
-                    head += connection.recv(4096)
+                while b"\r\n\r\n" not in head and (part := connection.recv(4096)):
+                    head += part
                 self.asked.append(head)
                 with suppress(OSError):  # Whoever gives up does not read to the end.
                     self.scripts.pop(0)(connection)
@@ -63,6 +63,9 @@ def origin() -> Iterator[Origin]:
     made = Origin()
     yield made
     made.over.set()
+    # Closing a listening socket does not wake its accept; a last connection does.
+    socket.create_connection(made.listener.getsockname()).close()
+    made.thread.join()
     made.listener.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.graph.rig import CONFIG, Blog, dated, post
+from tests.leftovers import left_behind, names
 from tests.render.stage import theme_of, themed
 from velobuild.config.schema import LimitsConfig
 from velobuild.errors import ContentProblem, Diagnostic, OutputError, SourceUnavailable
@@ -22,6 +24,13 @@ from velobuild.render.workers import PARALLEL_FROM, Alarm, RenderJob, Write, pre
 
 POST = "{{ post.title }} {{ post.content }} {{ post.previous.title if post.previous }}"
 LIST = "{% for post in posts %}{{ post.title }} {{ post.excerpt }}\n{% endfor %}"
+
+
+@pytest.fixture(autouse=True)
+def alone() -> None:
+    """Where a second thread runs, no worker is forked, and these tests would see one process and wonder why."""
+    others = left_behind([threading.main_thread()])
+    assert not others, f"threads of earlier tests still run here, so nothing is forked: {names(others)}"
 
 
 @pytest.fixture
@@ -171,3 +180,15 @@ def test_the_time_limit_leaves_no_alarm_behind() -> None:
 )
 def test_little_work_is_done_here(jobs: int, items: int, count: int) -> None:
     assert worker_count(jobs, items) == count
+
+
+def test_nothing_is_forked_beside_another_thread() -> None:
+    over = threading.Event()
+    beside = threading.Thread(target=over.wait)
+    beside.start()
+    try:
+        assert worker_count(4, 9_999) == 0
+    finally:
+        over.set()
+        beside.join()
+    assert worker_count(4, 9_999) == 4, "the control: alone again"

@@ -81,13 +81,14 @@ def test_every_global_option_is_documented_and_no_other() -> None:
 
 def test_no_command_is_documented_that_does_not_exist() -> None:
     root = click.Context(cli, info_name="velobuild")
-    for heading in sections(page("commands.md")):
-        if heading.startswith("velobuild "):
-            command: click.Command | None = cli
-            for name in heading.split()[1:]:
-                assert isinstance(command, click.Group), heading
-                command = command.get_command(root, name)
-                assert command is not None, f"docs/commands.md describes `{heading}`"
+    described = [heading for heading in sections(page("commands.md")) if heading.startswith("velobuild ")]
+    assert len(described) >= len(cli.list_commands(root))
+    for heading in described:
+        command: click.Command | None = cli
+        for name in heading.split()[1:]:
+            assert isinstance(command, click.Group), heading
+            command = command.get_command(root, name)
+            assert command is not None, f"docs/commands.md describes `{heading}`"
 
 
 # --- configuration.md
@@ -173,9 +174,14 @@ def test_every_error_code_is_raised_somewhere(code: str) -> None:
 
 
 def test_no_code_is_used_that_the_table_lacks() -> None:
-    for file in [*(ROOT / "velobuild").rglob("*.py"), *DOCS.glob("*.md"), ROOT / "README.md"]:
-        for code in re.findall(r"\bVB\d{4}\b", file.read_text("utf-8")):
-            assert code in CODES, f"{file.relative_to(ROOT)} names {code}"
+    used = {
+        code: file.relative_to(ROOT).as_posix()
+        for file in [*(ROOT / "velobuild").rglob("*.py"), *DOCS.glob("*.md"), ROOT / "README.md"]
+        if file.name != "errors.py"
+        for code in re.findall(r"\bVB\d{4}\b", file.read_text("utf-8"))
+    }
+    assert {code: file for code, file in used.items() if code not in CODES} == {}
+    assert set(CODES) - set(used) == set(), "and no code stands in the table that nobody raises or describes"
 
 
 def exit_codes(cls: type[VelobuildError] = VelobuildError) -> set[int]:

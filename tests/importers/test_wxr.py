@@ -260,16 +260,18 @@ def test_what_is_no_export_is_refused_and_nothing_is_written(tmp_path: Path, doc
 
 
 def test_an_entity_that_is_declared_later_is_not_expanded(tmp_path: Path) -> None:
-    """XML allows no DOCTYPE within the root; whoever writes one gets text at most."""
+    """XML allows no DOCTYPE within the root; the reader stops there."""
     secret = tmp_path / "secret"
     secret.write_text("TOP-SECRET")
     doctype = f'<!DOCTYPE x [<!ENTITY a SYSTEM "file://{secret}">]>'
     (tmp_path / "export.xml").write_text(
         CHANNEL + doctype + wp_item(1, raw="<wp:x>&a;</wp:x>").replace("Post 1", "&a;") + END
     )
-    imported(tmp_path)
-    for file in (tmp_path / "content").rglob("*.html"):
-        assert "TOP-SECRET" not in file.read_text()
+    ended = imported(tmp_path)
+    written = [file for file in tmp_path.rglob("*") if file.is_file() and file.name not in ("secret", "export.xml")]
+    assert (ended.code, written) == (1, []), ended.err
+    assert "export.xml:20" in ended.err, "the reader stopped at the declaration"
+    assert "TOP-SECRET" not in ended.out + ended.err
 
 
 def test_a_missing_file_says_so(tmp_path: Path) -> None:

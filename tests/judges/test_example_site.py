@@ -136,6 +136,7 @@ def test_pictures_have_sizes_and_texts(pages: dict[str, LexborHTMLParser]) -> No
 
 
 def test_no_script_no_style_attribute_and_no_handler_stands_in_any_page(pages: dict[str, LexborHTMLParser]) -> None:
+    assert len(pages) > len(posts()), "the control: pages were looked at"
     for path, page in pages.items():
         assert page.css("script:not([type='application/ld+json'])") == [], path
         assert page.css("style, [style]") == [], path
@@ -232,6 +233,7 @@ def test_the_tag_that_stays_inside_is_nowhere(site: Served) -> None:
 
 def test_neither_the_cms_nor_its_key_can_be_seen(site: Served) -> None:
     text = everything(site.folder)
+    assert "index.html" in text, "the control"
     assert urlsplit(site.cms_url).netloc not in text
     (token,) = site.tokens
     assert token not in text

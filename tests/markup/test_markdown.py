@@ -58,9 +58,10 @@ def test_quotes_stay_straight_if_asked() -> None:
 
 def test_footnotes_link_there_and_back() -> None:
     tree = LexborHTMLParser(final("x[^1]\n\n[^1]: Note\n"))
-    for link in tree.css("a.footnote-ref, a.footnote-backref"):
-        target = (link.attributes["href"] or "").removeprefix("#")
-        assert any(node.id == target for node in tree.css("[id]")), target
+    (there,) = tree.css("a.footnote-ref")
+    (back,) = tree.css("a.footnote-backref")
+    targets = [(link.attributes["href"] or "").removeprefix("#") for link in (there, back)]
+    assert [[node.tag for node in tree.css("[id]") if node.id == target] for target in targets] == [["li"], ["sup"]]
 
 
 def test_table_alignment_becomes_a_class() -> None:
@@ -92,7 +93,10 @@ def test_raw_html_passes_the_same_sanitizer() -> None:
 
 
 def test_no_file_is_read_for_a_text() -> None:
-    assert "root:" not in final('--8<-- "/etc/passwd"\n\n{!/etc/passwd!}\n')
+    assert final('--8<-- "/etc/passwd"\n\n{!/etc/passwd!}\n').split("\n") == [
+        "<p>–8&lt;– “/etc/passwd”</p>",
+        "<p>{!/etc/passwd!}</p>",
+    ]
 
 
 @pytest.mark.parametrize(

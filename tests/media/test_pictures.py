@@ -289,7 +289,9 @@ def test_cleaning_twice_changes_nothing(form: str, extension: str, options: dict
 
 def test_e15_a_position_in_xmp_of_a_png_goes() -> None:
     source = png_of(8, 8, png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP))
+    assert b"GPSLatitude" in source, "the control"
     assert b"GPSLatitude" not in published(source)
+    assert pixels(published(source)) == pixels(source)
 
 
 def test_e15_the_place_in_a_film_goes_and_nothing_moves() -> None:

@@ -97,8 +97,9 @@ def test_a_lock_file_of_a_dead_or_foreign_process_means_nothing(site: Site) -> N
     site.state.mkdir()
     for claim in ('{"pid": 1, "host": "here", "started_at": "now"}', "garbage", "\0" * 5000):
         (site.state / "lock").write_text(claim)
-        with SiteLock(site.state):
+        with SiteLock(site.state), pytest.raises(SiteLocked) as refused, SiteLock(site.state):
             pass
+        assert "by another build in this process" in str(refused.value), "whoever comes next is told the truth"
 
 
 @pytest.mark.parametrize(("kind", "free"), [("ours", True), ("flock, the control", False)])

@@ -343,6 +343,8 @@ def test_a_plain_folder_has_the_same_update(tmp_path: Path) -> None:
     publisher = home(tmp_path / "site", "in-place")
     assert isinstance(publisher, InPlace)
     assert isinstance(publisher.update(), Update)
+    assert rig.update(tmp_path / "site", "in-place") == 3
+    assert served(tmp_path / "site") == rig.contents(3)
 
 
 def test_a_manifest_without_a_log_is_itself(root: Path, mode: str) -> None:

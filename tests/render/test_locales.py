@@ -98,5 +98,6 @@ def test_the_shipped_theme_names_translations_and_leads_to_the_other_language(tm
 
 def test_a_site_of_one_language_shows_nothing_of_this(tmp_path: Path) -> None:
     made = whole(Blog(tmp_path, replace(CONFIG, theme=PLAIN)).posts(post("tea", extra={"locale": "de"})))
+    assert "tea/index.html" in made
     assert not [name for name in made if name.startswith("de/")]
     assert not [name for name, content in made.items() if b"hreflang" in content]

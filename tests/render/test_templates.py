@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from hashlib import sha256
@@ -82,7 +83,9 @@ def test_functions_are_there_in_macros(tmp_path: Path) -> None:
 
 
 def test_json_in_a_script_cannot_end_it(tmp_path: Path) -> None:
-    assert "</script>" not in shown(tmp_path, "{{ {'t': post.title}|tojson }}", title="</script>")
+    written = shown(tmp_path, "{{ {'t': post.title}|tojson }}", title="</script>")
+    assert "</script>" not in written
+    assert json.loads(written) == {"t": "</script>"}, "and it is read as what it was"
 
 
 # Texts, dates, files

@@ -210,5 +210,6 @@ def test_what_people_read_has_no_word_of_the_machinery(built: Written) -> None:
         built.says("explain", url) for url in ("/", "/p1/", "/new/", "/tags/jam/", "/archive/", "/sitemap.xml")
     )
     text += built.says("explain", "--all", "-v") + built.says("explain", "--widest")
+    assert "/tags/jam/" in text, "the control: something was said"
     for word in ('{"', "fingerprint", "facet", "posts:{", "count:{", "None", "setting:"):
         assert word not in text, word

@@ -123,6 +123,7 @@ def test_a_second_build_changes_nothing_and_an_edit_only_its_post(site: Site) ->
 
 def test_a_post_that_is_taken_back_is_taken_off_the_site(site: Site) -> None:
     built(site.run("build"))
+    assert (site.root / "public" / "plain").is_dir(), "the control"
     site.cms.set_status(site.cms.entries["posts"][1]["id"], "protected")
     built(site.run("build"))
     assert not (site.root / "public" / "plain").exists()

@@ -17,7 +17,9 @@ from velobuild.config.load import load
 from velobuild.config.schema import SourceConfig
 from velobuild.errors import ConfigError, ProtocolError, SourceUnavailable
 from velobuild.model.entries import BodyFormat, Collection, Comment, Delta, Media, Page, Post, SiteSettings
-from velobuild.model.ports import Known
+from velobuild.model.outputs import SyncReport
+from velobuild.model.ports import Known, NamedPost
+from velobuild.pipeline import BuildOptions, build
 from velobuild.sources.posts import Tally
 from velobuild.sources.several import OwnEntries, Part, Several, cursor_of_one, cursors_in
 
@@ -469,3 +471,76 @@ def test_a_small_source_that_is_suddenly_empty_does_not_vanish_among_the_posts_o
     assert (site.root / "public" / "a").exists()
     site.build("--allow-shrink")
     assert not (site.root / "public" / "a").exists()
+
+
+# --- builds for the posts that events name
+
+
+def two(cms: StandIn, other: StandIn) -> str:
+    limit = 'rate_limit = "1000/s"'
+    return (
+        f'[[source]]\nurl = "{cms.site}"\n{limit}\n'
+        f'[[source]]\nname = "b"\nurl = "{other.site}"\ntoken_env = "B_TOKEN"\n{limit}\n'
+    )
+
+
+def build_named(site: FolderSite, *named: NamedPost) -> SyncReport:
+    report = build(site.loaded, BuildOptions(named=named), cache=None).sync
+    assert report is not None
+    return report
+
+
+def test_an_event_of_the_only_cms_beside_folders_costs_one_call(site: FolderSite, cms: StandIn) -> None:
+    note(site, "a.md")
+    site.build()
+    (id, *_) = cms.posts
+    cms.posts[id]["content_html"], cms.posts[id]["updated"] = "<p>Fresh</p>", "2026-06-01 10:00:00.000Z"
+    cms.posts["post00000000009"] = post(9)
+    for told in (NamedPost(id), NamedPost("post00000000009"), NamedPost(None, "post-9")):
+        asked = len(cms.requests)
+        report = build_named(site, told)
+        assert (report.named, len(cms.requests) - asked) == ((told.id or "post00000000009",), 1)
+    assert "Fresh" in site.page(f"/{cms.posts[id]['slug']}/")
+    del cms.posts["post00000000009"]
+    assert build_named(site, NamedPost("post00000000009", there=False)).removed == 1
+    live = site.live()
+    assert "Nothing to publish" in site.build().out, "a whole reading has nothing to add"
+    assert site.live() == live
+    # The folder's post has that slug: whatever the CMS means by it is found by a whole reading.
+    assert build_named(site, NamedPost(None, "a")).named == ()
+
+
+def test_of_two_cmses_only_the_one_that_a_known_post_is_of_is_asked(site: FolderSite, cms: StandIn) -> None:
+    with StandIn(posts=0) as other:
+        other.posts |= {"shoppost0000001": post(11), "7": post(12, id="7")}
+        other.posts["shoppost0000001"]["id"] = "shoppost0000001"
+        site.configure(two(cms, other))
+        site.environment["B_TOKEN"] = "velo_good"
+        site.build()
+        other.posts["shoppost0000001"] |= {"content_html": "<p>Fresh</p>", "updated": "2026-06-01 10:00:00.000Z"}
+        asked = len(cms.requests), len(other.requests)
+        report = build_named(site, NamedPost("shoppost0000001", there=True))
+        assert (report.named, report.stale, report.changed) == (("shoppost0000001",), (), 1)
+        assert (len(cms.requests) - asked[0], len(other.requests) - asked[1]) == (0, 1)
+        assert "Fresh" in site.page("/post-11/")
+        assert "Nothing to publish" in site.build().out
+        # A number may be a new post's of the other CMS, as may an id that nobody knows, and any slug.
+        for told in (NamedPost("7"), NamedPost("newpost00000001"), NamedPost(None, "post-11")):
+            assert build_named(site, told).named == ()
+
+
+def test_an_id_that_two_sources_have_tells_nothing(site: FolderSite, cms: StandIn) -> None:
+    with StandIn(posts=3) as other:
+        assert cms.posts.keys() & other.posts.keys()
+        site.configure(two(cms, other))
+        site.environment["B_TOKEN"] = "velo_good"
+        site.build()
+        assert build_named(site, NamedPost(next(iter(cms.posts)))).named == ()
+
+
+def test_a_source_with_a_name_of_its_own_is_told_of_as_one_without(site: FolderSite, cms: StandIn) -> None:
+    site.configure(f'[[source]]\nname = "blog"\nurl = "{cms.site}"\nrate_limit = "1000/s"\n')
+    site.build()
+    (id, *_) = cms.posts
+    asked = len(cms.requests)
+    assert (build_named(site, NamedPost(id)).named, len(cms.requests) - asked) == ((id,), 1)

@@ -12,20 +12,22 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from velobuild.config.schema import Loaded
+from velobuild.config.schema import Config, Loaded
 from velobuild.content.store import Store
 from velobuild.errors import Diagnostic
 from velobuild.model.entries import Collection, Delta, Media, Post
 from velobuild.model.outputs import SyncReport
 from velobuild.model.ports import Clock, FetchesPosts, NamedPost, Progress, Warn
 from velobuild.pipeline.syncing import guard_shrink
-from velobuild.sources import open_source
+from velobuild.sources import are_named, open_source
 from velobuild.sources.records import ID
+from velobuild.sources.several import Part
 
 PER_PAGE = 100
 ASKED_AGAIN_AFTER_S = (0.2, 0.4, 0.8)
 """How long is waited before each further question for a post whose answer is older than the event."""
 
+BY_ID = "SELECT 1 FROM post WHERE id = ?"
 BY_SLUG = "SELECT id FROM post WHERE slug = ?"
 COUNT = "SELECT count(*) FROM post"
 MEDIA_URLS = "SELECT json_extract(value, '$.url') FROM entry WHERE collection = 'media'"
@@ -53,8 +55,7 @@ def synchronise_named(
 
     `stale` of the report names the posts whose answers stayed older than their events. Raises what `synchronise` does.
     """
-    # Of several sources an event does not tell which one it is about.
-    wanted = None if loaded.config.more_sources else resolved(store, named)
+    wanted = resolved(store, named, loaded.config)
     if wanted is None or len(wanted) > 1 + listing_calls(store):
         return None
     loaded.require_tokens()
@@ -92,25 +93,56 @@ def synchronise_named(
         calls_today=tally.usage.calls_today,
         left_in_window=tally.usage.left_in_window,
         warnings=tuple(found),
-        named=tuple(sorted(wanted)),
-        stale=tuple(sorted(stale)),
+        named=_as_told(wanted, wanted),
+        stale=_as_told(wanted, stale),
     )
 
 
-def resolved(store: Store, named: Iterable[NamedPost]) -> dict[str, NamedPost] | None:
-    """The posts by their ids, those that are named twice merged; None where a slug is not known to be one post's."""
+def resolved(store: Store, named: Iterable[NamedPost], config: Config) -> dict[str, NamedPost] | None:
+    """The posts by their ids in the store, those that are named twice merged.
+
+    None where a name is not known to be one post's.
+    """
     found: dict[str, NamedPost] = {}
     for one in named:
         id = one.id
         if id is not None and not ID.fullmatch(id):
             return None  # Whoever signs events may still write nonsense into them: it is no part of an address.
+        if are_named(config):
+            id = _of_several(store, one, config)
+        elif id is None:
+            id = _of_slug(store, one)
         if id is None:
-            rows = store.connection.execute(BY_SLUG, (one.slug,)).fetchall()
-            if len(rows) != 1:
-                return None
-            id = str(rows[0][0])
+            return None
         found[id] = one if id not in found else found[id].with_(one)
     return found
+
+
+def _of_slug(store: Store, named: NamedPost) -> str | None:
+    rows = store.connection.execute(BY_SLUG, (named.slug,)).fetchall()
+    return str(rows[0][0]) if len(rows) == 1 else None
+
+
+def _of_several(store: Store, named: NamedPost, config: Config) -> str | None:
+    """The post's id in the store; None where it could be another source's. Folders tell of nothing.
+
+    Of several sources that may tell, an event does not say which one did. The id of a known post is one source's alone,
+    unless it is a number, which every CMS counts for itself.
+    """
+    tellers = [Part(source, None) for source in config.sources if source.type != "folder"]
+    if named.id is None:
+        id = _of_slug(store, named) if len(tellers) == 1 else None
+        return id if id is not None and tellers[0].owns(id) else None
+    if len(tellers) == 1:
+        return tellers[0].id(named.id)
+    ids = [teller.id(named.id) for teller in tellers]
+    known = [id for id in ids if store.connection.execute(BY_ID, (id,)).fetchone()]
+    return known[0] if len(known) == 1 and not named.id.isdigit() else None
+
+
+def _as_told(wanted: dict[str, NamedPost], ids: Iterable[str]) -> tuple[str, ...]:
+    """The ids as the events call their posts."""
+    return tuple(sorted(wanted[id].id or id for id in ids))
 
 
 def listing_calls(store: Store) -> int:

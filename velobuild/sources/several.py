@@ -29,7 +29,7 @@ from velobuild.model.entries import (
     SiteSettings,
 )
 from velobuild.model.entries import source_of as name_in
-from velobuild.model.ports import Known
+from velobuild.model.ports import FetchesPosts, Known
 from velobuild.sources.doctor import Finding
 from velobuild.sources.opening import Opened, TallyingSource
 from velobuild.sources.posts import Tally
@@ -145,7 +145,7 @@ class Several:
             for delta in part.source.changes(OwnEntries(known, part), cursors.get(at)):
                 if delta.cursor is not None:
                     cursors[at] = delta.cursor
-                renamed = _renamed(delta, part, known)
+                renamed = _renamed(delta, part, known.versions(delta.collection) if delta.complete else {})
                 if delta.complete:
                     closing = closings[delta.collection].setdefault(part.name, Closing())
                     closing.versions = dict(renamed.versions)
@@ -157,6 +157,15 @@ class Several:
         remembered = json.dumps({CURSORS: {at: text for at, text in sorted(cursors.items()) if at in here}})
         for collection, by_part in closings.items():
             yield from self._closing(collection, by_part, known.versions(collection), remembered)
+
+    def fetch(self, ids: Sequence[str]) -> Iterator[Delta]:
+        """See `FetchesPosts.fetch`; the ids are the store's. Of a source that reads no single posts nothing is said."""
+        for part in self._parts:
+            own = [part.own(id) for id in ids if part.owns(id)]
+            source: object = part.source
+            if own and isinstance(source, FetchesPosts):
+                for delta in source.fetch(own):
+                    yield _renamed(delta, part, {})
 
     def _note_emptied(self, part: Part, closing: Closing | None, known: Known) -> None:
         """Among the posts of others the loss of a small source's would not be seen by their number."""
@@ -242,15 +251,15 @@ def cursor_of_one(cursor: str | None) -> str | None:
     return cursors_in(cursor).get(SourceConfig().key)
 
 
-def _renamed(delta: Delta, part: Part, known: Known) -> Delta:
-    """The delta as the store knows it."""
-    before = known.versions(delta.collection) if delta.complete else {}
+def _renamed(delta: Delta, part: Part, before: Mapping[str, str]) -> Delta:
+    """The delta as the store knows it; `before` are the versions of what it had."""
     versions = {}
     for own, version in delta.versions.items():
         id = part.id(own)
         # A source that saw at a glance that nothing changed hands back the versions that it was given.
         versions[id] = version if before.get(id) == version and part.mark else version + part.mark
-    return replace(delta, upserts=tuple(_adopted(entry, part) for entry in delta.upserts), versions=versions)
+    upserts = tuple(_adopted(entry, part) for entry in delta.upserts)
+    return replace(delta, upserts=upserts, versions=versions, deletes=tuple(map(part.id, delta.deletes)))
 
 
 def _adopted(entry: Entry, part: Part) -> Entry:

@@ -220,11 +220,14 @@ def test_a_build_that_waits_goes_on_when_the_other_ends(site: SiteTest) -> None:
     site.posts(3).builds().edit("post-1", title="Waited for")
     with (site.root / ".velobuild/lock").open("r+") as lock:
         fcntl.lockf(lock, fcntl.LOCK_EX)
-        process = site.start("build", "--wait")
-        with pytest.raises(TimeoutError):
-            wait_for_end(process.pid, 1.0)
-        fcntl.lockf(lock, fcntl.LOCK_UN)
-    out, err = process.communicate(timeout=60)
+        with site.start("build", "--wait") as process:
+            try:
+                with pytest.raises(TimeoutError):
+                    wait_for_end(process.pid, 1.0)
+                fcntl.lockf(lock, fcntl.LOCK_UN)
+                out, err = process.communicate(timeout=60)
+            finally:
+                process.kill()  # Whatever failed here, no later test is to hear of it.
     assert process.returncode == 0, err
     assert "Waited for" in site.text("post-1/index.html")
     assert out

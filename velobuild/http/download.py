@@ -9,7 +9,6 @@ Cookies, proxies, `~/.netrc` and certificates named in the environment are ignor
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import re
 import ssl
@@ -26,6 +25,7 @@ from velobuild import __version__
 from velobuild.config.schema import Secret
 from velobuild.errors import ProtocolError, SourceUnavailable
 from velobuild.http.addresses import Address, AddressPolicy, Resolve, refused, resolve_host, shown
+from velobuild.http.authorities import public_authorities
 from velobuild.http.checked import CheckedNetwork, Deadline, Stopped
 
 DEADLINE_S = 60.0
@@ -40,14 +40,6 @@ DENIED_PLAINLY = frozenset({401, 403})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504})
 CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
-
-
-@functools.cache
-def public_authorities() -> ssl.SSLContext:
-    """The well-known certificate authorities; loading them takes a while, so it is done once."""
-    import httpx  # Slow to load; a build that has no file to fetch does without it.
-
-    return httpx.create_ssl_context(trust_env=False)
 
 
 class HeaderToken:

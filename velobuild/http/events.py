@@ -20,6 +20,7 @@ from httpx_sse import EventSource
 from velobuild import __version__
 from velobuild.config.schema import Secret
 from velobuild.errors import ProtocolError, SourceUnavailable, TokenError
+from velobuild.http.authorities import public_authorities
 from velobuild.http.errors import printable
 from velobuild.http.origin import checked_base, checked_token
 
@@ -54,9 +55,7 @@ class EventClient:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._client = httpx.Client(
-            transport=httpx.HTTPTransport(
-                verify=httpx.create_ssl_context(trust_env=False), trust_env=False, socket_options=_keepalive()
-            ),
+            transport=httpx.HTTPTransport(verify=public_authorities(), trust_env=False, socket_options=_keepalive()),
             trust_env=False,
             follow_redirects=False,
             timeout=httpx.Timeout(connect_s, read=silence_s),

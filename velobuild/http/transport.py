@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 import httpcore
 import httpx
 
+from velobuild.http.authorities import public_authorities
+
 
 class Deadline:
     """When the present request must be over, on the monotonic clock. One for all connections of a transport."""
@@ -42,7 +44,7 @@ class DeadlineTransport(httpx.BaseTransport):
     def __init__(self, total_s: float, *, context: ssl.SSLContext | None = None) -> None:
         self._deadline = Deadline(total_s)
         self._pool = httpcore.ConnectionPool(
-            ssl_context=context or httpx.create_ssl_context(trust_env=False),
+            ssl_context=context or public_authorities(),
             max_connections=2,
             max_keepalive_connections=1,
             # Shorter than the idle times of common servers: a connection that the server is closing is not used again.

@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/live.py [--posts 1000] [--edits 30] [--place DIR]
 
 Prints one line of JSON: milliseconds from the arrival of a delivery at the door to the published page, as the service
-records them, and the memory of the service and its build process. All share the machine
+records them, altogether and until each stage, and the memory of the service and its build process. All share the machine
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -28,6 +29,7 @@ import corpus
 
 from velobuild.devcms import GENEROUS, DevCms, Running
 
+STAGES = ("fetched", "built", "published")
 SECRET = "a-secret-for-the-benchmark"
 
 
@@ -78,12 +80,14 @@ def measure(folder: Path, cms: Running, ids: list[str], edits: int) -> dict[str,
                 while fares()["status"]["builds_total"] < 1:
                     time.sleep(0.1)
                 cms.add_webhook(hook, secret=SECRET)
-                took = [one_edit(client, cms, ids[len(ids) * n // edits], n) for n in range(edits)]
+                records = [one_edit(client, cms, ids[len(ids) * n // edits], n) for n in range(edits)]
+            took = [record["live_after_ms"] for record in records]
             return {
                 "posts": len(ids),
                 "edits": edits,
                 "median_ms": round(median(took)),
                 "p95_ms": round(quantiles(took, n=20)[-1]),
+                "median_ms_until": {stage: round(median(map(until(stage), records))) for stage in STAGES},
                 "service_mb": round(resident_mb(service.pid)),
                 "build_process_mb": round(resident_mb(child_of(service.pid))),
             }
@@ -91,15 +95,25 @@ def measure(folder: Path, cms: Running, ids: list[str], edits: int) -> dict[str,
             service.terminate()
 
 
-def one_edit(client: httpx.Client, cms: Running, id: str, number: int) -> int:
-    """Edit a post; the milliseconds from its delivery's arrival to the page being live."""
+def until(stage: str) -> Callable[[Mapping[str, Any]], float]:
+    """From a delivery's record, the milliseconds from its arrival to the stage."""
+
+    def of(record: Mapping[str, Any]) -> float:
+        reached, received = (datetime.fromisoformat(record[f"{name}_at"]) for name in (stage, "received"))
+        return (reached - received).total_seconds() * 1000
+
+    return of
+
+
+def one_edit(client: httpx.Client, cms: Running, id: str, number: int) -> Mapping[str, Any]:
+    """Edit a post; the record of its delivery, once the page is live."""
     cms.update_post(id, content_html=f"<p>Edit {number}</p>")
     while True:
         answer = client.get(f"/sites/site/posts/{id}.json")
         if answer.status_code == 200 and "live_after_ms" in answer.json()[0]:
-            took: int = answer.json()[0]["live_after_ms"]
+            record: Mapping[str, Any] = answer.json()[0]
             time.sleep(6.1)  # An edit for itself: those that follow within seconds wait for a moment of quiet.
-            return took
+            return record
         time.sleep(0.05)
 
 

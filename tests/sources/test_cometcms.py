@@ -226,6 +226,26 @@ def test_repeaters_relations_and_files_in_other_fields_reach_the_templates(blog:
     assert extra["none"] is None
 
 
+def test_values_of_every_other_type_reach_the_templates_as_they_are(blog: Blog) -> None:
+    kinds = {
+        "rating": ("number", 4.5),
+        "share": ("range", 0),
+        "hot": ("boolean", False),
+        "raw": ("json", {"a": [1]}),
+        "day": ("date", "2026-06-01"),
+        "at": ("datetime", "2026-06-01T10:00"),
+        "accent": ("color", "#ff0000"),
+        "kind": ("select", "news"),
+        "unset": ("number", None),
+    }
+    blog.cms.types["posts"]["fields"] |= {name: {"type": kind} for name, (kind, _) in kinds.items()}
+    blog.cms.put_post(content="x", cover=[], tags=[], **{name: value for name, (_, value) in kinds.items()})
+    blog.sync()
+    post = blog.post()
+    assert {name: post.extra[name] for name in kinds} == {name: value for name, (_, value) in kinds.items()}
+    assert (post.cover_media_id, post.tags) == (None, ())
+
+
 def test_a_post_that_cannot_be_used_is_left_out_and_a_good_copy_stays(blog: Blog) -> None:
     id = blog.cms.put_post("good", content="x")
     blog.cms.put_post("fine", content="x")

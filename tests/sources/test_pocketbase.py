@@ -250,6 +250,22 @@ def test_more_posts_than_one_answer_holds_come_each_once_while_others_are_remove
     assert came == [*ids, "zzzzzzzzzzzzzzz"]
 
 
+@pytest.mark.slow
+def test_a_server_that_gives_smaller_pages_than_asked_for_is_read_to_the_end(
+    tmp_path: Path, binary_of: Callable[[Generation], Path | None]
+) -> None:
+    """Up to 0.22 a page holds 500 records at most, whatever is asked for."""
+    with pocketbase(tmp_path / "pb", "0.22", binary_of("0.22")) as old:
+        old.collection("posts", {"title": "text"})
+        ids = sorted(old.create("posts", title=f"Post {number}") for number in range(501))
+        site = Site(old, tmp_path / "cache")
+        client, close = client_of(site)
+        pages = list(Pages(client, "posts", fields="id", size=1000))
+        close()
+        assert [len(page) for page in pages] == [500, 1], "control: it was clamped"
+        assert [record["id"] for page in pages for record in page] == ids
+
+
 def client_of(site: Site) -> tuple[ApiClient, Callable[[], None]]:
     limiter = Limiter(None, fixed=Rate(1000, 1))
     client = ApiClient(f"{site.server.url}/api", site.tokens, limiter=limiter, dialect=POCKETBASE)
@@ -478,6 +494,23 @@ def test_both_generations_of_the_error_envelope_are_understood(recorder: Recorde
     assert missing.value.code == "VB1303"
 
 
+def test_a_refused_filter_whose_fields_exist_is_left_out_and_each_record_looked_at(recorder: Recorder) -> None:
+    shown = [
+        {"id": f"{status:a>15}", "title": status, "slug": status, "status": status, "content_html": "<p>x</p>"}
+        | {"updated": "2026-05-02 10:00:00.000Z", "created": "2026-05-02 10:00:00.000Z", "published_at": ""}
+        for status in ("draft", "published")
+    ]
+    refused = {"status": 400, "message": "Something went wrong while processing your request.", "data": {}}
+    page = {"page": 1, "perPage": 500, "totalItems": -1, "totalPages": -1, "items": shown}
+    recorder.answers[LIST] = [httpx.Response(400, json=refused)] * 2 + [httpx.Response(200, json=page)] * 3
+    shelf = recorder.sync("opaque")
+    assert [post.title for post in shelf.of().values()] == ["published"]
+    recorder.answers[LIST] = [httpx.Response(400, json=refused)] * 4
+    with pytest.raises(ProtocolError) as caught:
+        recorder.sync("opaque")
+    assert (caught.value.code, caught.value.exit_code) == ("VB2201", 5), "control: it is asked again once"
+
+
 def test_429_without_a_word_of_how_long_is_waited_out_in_steps_of_at_most_the_window(recorder: Recorder) -> None:
     body = {"status": 429, "message": "Too Many Requests.", "data": {}}
     recorder.answers[LIST] = [httpx.Response(429, json=body) for _ in range(6)]
@@ -672,6 +705,7 @@ def test_blocks_are_the_body_where_there_is_no_html(new: Server, tmp_path: Path,
         ("json", "Bread, Salt", ("Bread", "Salt")),
         ("json", [{"name": "Bread"}, {"title": "Salt"}], ("Bread", "Salt")),
         ("json", None, ()),
+        ("json", [], ()),
         ("json", ["internationally"], ("internationally",)),
         ("text", "Bread, Salt,", ("Bread", "Salt")),
         ("text", "", ()),
@@ -703,6 +737,30 @@ def test_tags_that_are_records_come_with_their_names_and_hidden_ones_are_said_to
     blog.sync(collections=collections, fields=FieldsConfig(tags="more"))
     assert [post.tags for post in blog.posts().values()] == [()]
     assert "VB3002" in blog.codes()
+
+
+def test_of_several_files_the_first_is_the_cover_and_empty_fields_are_none(blog: Site) -> None:
+    server = blog.server
+    tags = server.collection("tags", {"name": "text"})
+    many = {
+        "cover": {"type": "file", "maxSelect": 5},
+        "author": {"type": "relation", "collectionId": tags, "maxSelect": 1},
+        "tags": {"type": "relation", "collectionId": tags},
+        "rank": "number",
+        "hot": "bool",
+    }
+    server.collection("notes", POST | many)
+    fields = {"title": "One", "slug": "one", "status": "published", "content_html": "<p>1</p>"}
+    record = server.upload("notes", "cover", "pot.png", DOT, **fields)
+    server.create("notes", **fields | {"slug": "two"})
+    assert isinstance(record["cover"], list), "control: a list of names, even of one"
+    blog.sync(collections=CollectionsConfig(posts="notes"))
+    one, two = sorted(blog.posts().values(), key=lambda post: str(post.slug))
+    url = f"{server.url}/api/files/notes/{record['id']}/{record['cover'][0]}"
+    assert [media.url for media in blog.shelf.of(MEDIA).values()] == [url]
+    assert one.cover_media_id in blog.shelf.of(MEDIA)
+    assert (two.cover_media_id, two.author_id, two.tags, two.published_at) == (None, None, (), None)
+    assert (two.extra["rank"], two.extra["hot"]) == (0, False), "unset and zero look the same"
 
 
 def test_a_cover_is_a_media_record_where_the_relation_leads_to_one(new_blog: Site) -> None:
@@ -804,6 +862,21 @@ def test_protected_files_are_fetched_with_a_fresh_token_that_shows_nowhere(blog:
     )
 
 
+def test_the_limit_that_pocketbase_sets_to_files_costs_no_picture(new_blog: Site, tmp_path: Path) -> None:
+    server = new_blog.server
+    records = [server.upload("media", "file", "pot.png", DOT) for _ in range(7)]
+    rule = {"label": "media:file", "audience": "", "duration": 2, "maxRequests": 3}
+    server.call("PATCH", "settings", json={"rateLimits": {"enabled": True, "rules": [rule]}})
+    urls = [f"{server.url}/api/files/media/{record['id']}/{record['file']}" for record in records]
+    downloader = Downloader(AddressPolicy.of(server.url), limit_bytes=10_000, first_pause_s=0.1)
+    for number, url in enumerate(urls):
+        got = downloader.download(url, tmp_path / str(number))
+        assert isinstance(got, Downloaded)
+    downloader.close()
+    answers = [httpx.get(url, trust_env=False).status_code for url in urls]
+    assert 429 in answers, "control: it does bite"
+
+
 def test_a_file_token_goes_to_no_other_origin(blog: Site, tmp_path: Path) -> None:
     class NoToken(Exception):
         pass
@@ -862,7 +935,7 @@ def test_the_token_is_in_no_file_and_no_message(blog: Site, tmp_path: Path) -> N
 
 
 def test_a_value_in_a_filter_cannot_end_it(new_blog: Site) -> None:
-    odd = 'a" || id != "'
+    odd = 'a" || id != "" // x'
     client, close = client_of(new_blog)
     write(new_blog.server, 1)
     assert list(Pages(client, "posts", filter=f"title = {quoted(odd)}")) == [[]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -144,6 +145,42 @@ def test_a_post_comes_with_all_that_a_page_shows(cms: PolyStandIn, site: Site) -
     assert (settings.title, settings.description) == ("Salt & Water", "Cooking")
     assert settings.logo_url == f"{cms.url}/storage/media/logo.png"
     assert site.codes() == []
+
+
+def test_an_empty_object_comes_as_a_list_and_is_an_empty_object(cms: PolyStandIn, site: Site) -> None:
+    """PHP writes an array without anything in it as `[]`, whatever it would be with something in it."""
+    id = cms.put_post(categories=["Basics"])
+    assert cms.posts[int(id)]["meta_fields"] == cms.posts[int(id)]["categories"][0]["meta"] == [], "control"
+    cms.rewritten = lambda raw: re.sub(rb'"meta": \{"title"[^}]*\}', b'"meta": []', raw)
+    post = site.sync().post()
+    assert post.extra["meta_fields"] == {}
+    assert (post.seo_title, post.seo_description, post.extra["og_image"]) == (None, None, None)
+    assert site.codes() == []
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ("/storage/media/pot.jpg", "{site}/storage/media/pot.jpg"),
+        ("/media/pot.jpg", "{site}/media/pot.jpg"),
+        ("//cdn.example/pot.jpg", "//cdn.example/pot.jpg"),
+        ("https://cdn.example/pot.jpg", "https://cdn.example/pot.jpg"),
+    ],
+)
+def test_a_cover_is_found_however_its_address_is_stored(cms: PolyStandIn, site: Site, stored: str, shown: str) -> None:
+    cms.put_post(featured_image=stored, meta={"og_image": stored})
+    post = site.sync().post()
+    (cover,) = site.shelf.of(Collection.MEDIA).values()
+    assert cover.url == post.extra["og_image"] == shown.format(site=cms.url)
+
+
+def test_files_on_another_disk_keep_the_address_of_their_cloud(cms: PolyStandIn, site: Site) -> None:
+    address = "https://bucket.example/media/2026/05/pot.png"
+    cms.put_media("pot.png", b"x", disk="s3", url=address, alt_text="A pot")
+    cms.put_post(featured_image=address)
+    post = site.sync().post()
+    (media,) = site.shelf.of(Collection.MEDIA).values()
+    assert (media.id, media.url, media.alt) == (post.cover_media_id, address, "A pot")
 
 
 def test_an_author_s_address_is_kept_nowhere(cms: PolyStandIn, site: Site) -> None:

@@ -357,9 +357,7 @@ class PolyStandIn:
         rows = [
             {
                 **item,
-                "url": f"{self.host}/storage/{item['path']}"
-                if item["disk"] == "public"
-                else f"{self.host}{self.base}/media/{item['id']}/serve",
+                "url": self._served(item),
             }
             for item in self.media.values()
         ]
@@ -372,6 +370,14 @@ class PolyStandIn:
         shown = rows[(page - 1) * per_page : page * per_page]
         body = {"data": shown, "folders": ["2026"], "error": None, "meta": {"pagination": pagination}}
         return Reply(200, {**body, "message": "Success"})
+
+    def _served(self, item: Json) -> str:
+        """By the disk: the web server's, only with a token, or the address that the cloud gave."""
+        where = {
+            "public": f"{self.host}/storage/{item['path']}",
+            "private": f"{self.host}{self.base}/media/{item['id']}/serve",
+        }
+        return where.get(item["disk"]) or str(item["url"])
 
     def _settings(self) -> Json:
         return {

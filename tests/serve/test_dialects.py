@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.serve.door import NOW
-from velobuild.serve.dialects import DIALECTS, of_source
+from velobuild.serve.dialects import DIALECTS, of_source, of_sources
 from velobuild.serve.queue import NO_WORK, POST_KINDS
 from velobuild.serve.webhook import Headers, Reading, Unusable
 from velobuild.serve.webhook_samples import COMET_EVENTS, POLY_EVENTS, Sample, body
@@ -85,8 +85,11 @@ def test_cometcms_events(event: str, kind: str) -> None:
         assert (found.post_id, found.slug) == ("7K4p9xQ2mRw", "pasta")
 
 
-def test_another_type_of_entry_may_be_shown_anywhere_so_all_is_looked_at() -> None:
-    found = read("cometcms", {"event": "content.updated", "data": {"type": "authors", "id": "a", "slug": "ann"}})
+def test_cometcms_tells_of_which_collection_an_entry_is() -> None:
+    said = {"id": "a", "slug": "ann"}
+    found = read("cometcms", {"event": "content.updated", "data": {"type": "authors", **said}})
+    assert found == Reading("post.updated", "content.updated", "a", "ann", collection="authors")
+    found = read("cometcms", {"event": "content.updated", "data": {"type": ["posts"], **said}})
     assert found == Reading("reconcile", "content.updated")
 
 
@@ -177,6 +180,12 @@ def test_each_kind_of_source_is_listened_to_as_its_cms_speaks() -> None:
         "polycms": "polycms",
     }
     assert all(name in DIALECTS for kind in ("velocms", "pocketbase", "folder") for name in of_source(kind))
+
+
+def test_several_sources_are_listened_to_in_the_dialects_of_all() -> None:
+    assert of_sources(["folder", "polycms"]) == ("polycms",)
+    assert of_sources(["velocms", "pocketbase", "cometcms"]) == ("velocms", "hmac", "cometcms")
+    assert of_sources(["folder"]) == ("hmac",)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

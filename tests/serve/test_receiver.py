@@ -218,6 +218,24 @@ def test_a_comment_is_left_to_the_build_to_judge(tmp_path: Path) -> None:
     assert asyncio.run(go()) == ["comment.changed"]
 
 
+def test_an_entry_that_is_no_post_may_be_shown_anywhere_so_all_is_looked_at(tmp_path: Path) -> None:
+    """CometCMS's collections have the names that their owner gave them: here posts are `blogpost`."""
+
+    async def go() -> list[tuple[str, str | None, str | None]]:
+        async with door(tmp_path, hook("cometcms", collections=frozenset({"blogpost"}))) as open_:
+            for collection in ("blogpost", "posts", "tags"):
+                sample = Sample("cometcms", "post.updated", "d", NOW, f"of-{collection}", "soup")
+                raw = body(sample).replace(b'"posts"', f'"{collection}"'.encode())
+                assert await open_.post(headers(sample, SECRET, raw), raw) == 202
+            return [(event.kind, event.post_id, event.slug) for event in open_.queue.take(SITE)]
+
+    assert asyncio.run(go()) == [
+        ("post.updated", "of-blogpost", "soup"),
+        ("reconcile", None, None),
+        ("reconcile", None, None),
+    ]
+
+
 def test_a_delivery_is_judged_by_the_dialect_of_its_header_and_by_no_other(tmp_path: Path) -> None:
     async def go() -> list[int]:
         async with door(tmp_path, hook("velocms", "polycms")) as open_:

@@ -98,7 +98,7 @@ def _served(context: Context, folder: Path, *, config: Path | None = None) -> Se
     """Raises ConfigError, for a secret that cannot be used too."""
     from velobuild.config.load import load
     from velobuild.config.webhook_secrets import read_status_token, read_webhook_secrets
-    from velobuild.serve.dialects import of_source
+    from velobuild.serve.dialects import of_sources
     from velobuild.serve.hearing import is_told
     from velobuild.serve.receiver import SiteHook
     from velobuild.serve.service import Served
@@ -118,8 +118,10 @@ def _served(context: Context, folder: Path, *, config: Path | None = None) -> Se
     secrets = read_webhook_secrets(loaded, environment=variables, warn=warnings)
     hook = None
     if secrets or not is_told(loaded):
-        dialects = listen.dialects or of_source(loaded.config.source.type)
-        hook = SiteHook(dialects, secrets, listen.webhook_variant, listen.tenant_id)
+        sources = loaded.config.sources
+        dialects = listen.dialects or of_sources(source.type for source in sources)
+        collections = frozenset(source.collections.posts for source in sources)
+        hook = SiteHook(dialects, secrets, listen.webhook_variant, listen.tenant_id, collections)
     token = read_status_token(loaded, environment=variables, warn=warnings)
     for warning in dict.fromkeys(warnings):
         context.warn(warning)

@@ -116,13 +116,13 @@ def _prepared(
     from datetime import timedelta
 
     from velobuild.model.ports import utc_now
-    from velobuild.serve.dialects import DIALECTS, of_source
+    from velobuild.serve.dialects import DIALECTS, of_sources
     from velobuild.serve.webhook import keys
     from velobuild.serve.webhook_samples import Sample, body, headers
 
     loaded = context.loaded_for_this_machine
     listen = loaded.config.listen
-    spoken = dialect or (listen.dialects or of_source(loaded.config.source.type))[0]
+    spoken = dialect or (listen.dialects or of_sources(source.type for source in loaded.config.sources))[0]
     secrets = _secrets(context, loaded)
     usable = keys(DIALECTS[spoken], secrets)
     secret = secrets[next(iter(usable))]

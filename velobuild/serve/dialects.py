@@ -7,7 +7,7 @@ CMS. So every field is read with distrust: of the wrong type or too long, it is 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -116,14 +116,15 @@ def read_velocms(payload: Any, headers: Headers) -> Reading:
 
 
 def read_cometcms(payload: Any, headers: Headers) -> Reading:
-    """An entry of another type than posts may be shown by any page; the payload does not tell, nor of which site."""
+    """It tells the entry's collection, whose name is the owner's to choose, and not of which workspace it is."""
     body = _object(payload)
     event = _event(body, "event")
     fields = _part(body, "data")
     kind = COMET_KINDS.get(event, "other")
-    if kind.startswith("post.") and fields.get("type") != "posts":
+    collection, post_id, slug = (name(fields.get(key)) for key in ("type", "id", "slug"))
+    if kind.startswith("post.") and collection is None:
         return Reading("reconcile", event)
-    return _of_post(Reading(kind, event, post_id=name(fields.get("id")), slug=name(fields.get("slug"))))
+    return _of_post(Reading(kind, event, post_id, slug, collection=collection))
 
 
 def read_polycms(payload: Any, headers: Headers) -> Reading:
@@ -193,3 +194,10 @@ OF_SOURCE: Mapping[str, tuple[str, ...]] = MappingProxyType(
 def of_source(source_type: str) -> tuple[str, ...]:
     """The dialects that a kind of source is listened to in, where the configuration names none."""
     return OF_SOURCE.get(source_type, ("hmac",))
+
+
+def of_sources(source_types: Iterable[str]) -> tuple[str, ...]:
+    """The same of a site's sources together. Beside a CMS no folder is listened to: nobody sends anything for it."""
+    types = tuple(source_types)
+    tellers = [kind for kind in types if kind != "folder"] or types
+    return tuple(dict.fromkeys(name for kind in tellers for name in of_source(kind)))

@@ -31,7 +31,7 @@ from velobuild.errors import ConfigError
 from velobuild.http.strict_json import NotJson, parse
 from velobuild.model.ports import Clock
 from velobuild.serve.dialects import DIALECTS, SMALL
-from velobuild.serve.queue import Event, Letter, Queue
+from velobuild.serve.queue import NO_WORK, Event, Letter, Queue
 from velobuild.serve.queue_commit import PATIENCE_S, TRY_AGAIN_S, GroupCommit
 from velobuild.serve.webhook import (
     Claim,
@@ -59,6 +59,8 @@ LOG = logging.getLogger("velobuild.serve.receiver")
 class SiteHook:
     """What one site is told, and by whom. To reload the secrets, put another one into the mapping.
 
+    `collections` are those of posts: an entry of any other may be shown by every page, so all is looked at.
+
     Raises ConfigError VB1205 for secrets that cannot be used, VB1101 for an unknown dialect.
     """
 
@@ -66,6 +68,7 @@ class SiteHook:
     secrets: tuple[Secret, ...] = field(repr=False)
     variant: Variant = "auto"
     tenant_id: str | None = None
+    collections: frozenset[str] = frozenset({"posts"})
     _keys: Mapping[str, Mapping[int, bytes]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -227,6 +230,8 @@ class Receiver:
         elif kind == "other":
             self._log_once(delivery.site, f"events `{reading.event[:64]!r}` need no build")
         name, post_id, slug = delivery.dialect.name, reading.post_id, reading.slug
+        if reading.collection is not None and reading.collection not in delivery.hook.collections:
+            kind, post_id, slug = kind if kind in NO_WORK else "reconcile", None, None
         return Event(delivery.site, name, kind, post_id, slug, reading.version, now, key)
 
     def _note(self, site: str, secret: int, event: Event, unusable: bool, now: datetime) -> None:

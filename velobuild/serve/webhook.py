@@ -64,7 +64,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a payload says. `kind` is that of `queue.Event`; `event` is the sender's own word for it."""
+    """What a payload says. `kind` is that of `queue.Event`; `event` is the sender's own word for it.
+
+    `collection` is the CMS's name for what the entry is one of, where the sender tells of others than posts too.
+    """
 
     kind: str
     event: str
@@ -73,6 +76,7 @@ class Reading:
     version: str | None = None
     delivery_id: str | None = None
     tenant_id: str | None = None
+    collection: str | None = None
 
 
 class Unusable(ValueError):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,13 +126,20 @@ def html(bench: Bench, post_count: int) -> Figures:
     hugo, content = Hugo(), bench.corpus(post_count, "html") / "html"
     runs: dict[str, list[Figures]] = {name: [] for name in ("cold", "hugo", "theme", "edit", "same")}
     figures: Figures = {"runs": runs}
+
+    def cold(site: Path) -> None:
+        runs["cold"].append(timed(build(site)))
+
+    def cold_by_hugo(out: Path) -> None:
+        runs["hugo"].append(timed(hugo.build(content, out)))
+
     for turn in range(bench.turns["html"]):
         site = bench.site(post_count, "html", f"turn-{turn + 1}")
         out = bench.place / f"html-{post_count}" / f"hugo-{turn + 1}"
         in_turn(
             turn,
-            lambda site=site: runs["cold"].append(timed(build(site))),  # type: ignore[misc]
-            lambda out=out: runs["hugo"].append(timed(hugo.build(content, out))),  # type: ignore[misc]
+            partial(cold, site),
+            partial(cold_by_hugo, out),
         )
         if turn == 0:
             refuse_different("HTML", site / "public", out, post_count)

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,9 @@ def measures(small: int, large: int, others: list[int]) -> dict[str, Measure]:
     """The parts in their order; a part whose sites another one needs stands before it."""
     found: dict[str, Measure] = {"start": parts.start, f"reads-{small}": lambda bench: parts.reads(bench, small)}
     for post_count in (*others, small, large):
-        found[f"html-{post_count}"] = lambda bench, post_count=post_count: parts.html(bench, post_count)  # type: ignore[misc]
+        found[f"html-{post_count}"] = partial(parts.html, post_count=post_count)
     for post_count in (*others, small):
-        found[f"markdown-{post_count}"] = lambda bench, post_count=post_count: parts.markdown(bench, post_count)  # type: ignore[misc]
+        found[f"markdown-{post_count}"] = partial(parts.markdown, post_count=post_count)
     found[f"watchers-{small}"] = lambda bench: parts.watchers(bench, small)
     found[f"warm-{small}-{large}"] = lambda bench: parts.warm(bench, small, large)
     return found
@@ -48,6 +49,10 @@ def measures(small: int, large: int, others: list[int]) -> dict[str, Measure]:
 def commit() -> str:
     words = ["git", "describe", "--always", "--dirty", "--abbrev=8"]
     return subprocess.run(words, cwd=HERE, capture_output=True, text=True).stdout.strip() or "none"
+
+
+def say(name: str, text: str) -> None:
+    print(f"{name}: {text}", flush=True)
 
 
 def measured(wanted: dict[str, Measure], options: argparse.Namespace, place: Path, kept: Figures) -> None:
@@ -61,7 +66,7 @@ def measured(wanted: dict[str, Measure], options: argparse.Namespace, place: Pat
         own = turns if not large or options.turns or options.quick else LARGE_TURNS
         bench = BENCHES.setdefault("one", parts.Bench(place, lambda text: None))
         bench.turns = own
-        bench.say = lambda text, name=name: print(f"{name}: {text}", flush=True)  # type: ignore[misc]
+        bench.say = partial(say, name)
         kept["busy"] = is_busy(f"before {name}") or kept["busy"]
         started = time.perf_counter()
         try:

@@ -72,6 +72,19 @@ def test_one_named_post_costs_one_call(site: SiteTest, live: Listening) -> None:
     site.expects_calls(f"posts/{site.ids['post-1']}")
 
 
+def test_a_cms_is_heard_that_is_not_the_first_source_of_its_site(site: SiteTest) -> None:
+    toml = site.posts(2).root / "velobuild.toml"
+    folder = '[[source]]\nname = "notes"\ntype = "folder"\npath = "notes"\n'
+    toml.write_text(toml.read_text().replace("[source]", f"{folder}[[source]]", 1))
+    site.file("notes/note.md", "---\ndate: 2026-05-03\n---\nA note").builds().expects_pages("note", "post-1")
+    with listening(site) as service:
+        service.settles()
+        site.edit("post-1", content_html="<p>Fresh</p>").counting()
+        assert service.delivers("post.updated", post_id=site.ids["post-1"]) == 202
+        until(lambda: "Fresh" in site.text("post-1/index.html"), "the edit is live")
+        site.expects_calls(f"posts/{site.ids['post-1']}")
+
+
 @pytest.mark.slow
 def test_k5_ten_thousand_deliveries_in_ten_seconds_are_at_most_three_builds(site: SiteTest, live: Listening) -> None:
     """K5, T8: over real connections, as fast as they go; the last edit is live soon after."""

@@ -98,6 +98,18 @@ def test_each_error_of_the_list_ends_as_documented(
     assert (site.shelf.cursor, len(site.posts())) == (before, 1)
 
 
+@pytest.mark.parametrize(
+    ("location", "code"),
+    [("{own}/account/login", "VB2001"), ("https://elsewhere.example/account/login", "VB2204")],
+)
+def test_only_the_cms_s_own_login_page_means_that_the_token_is_refused(
+    cms: PolyStandIn, site: Site, location: str, code: str
+) -> None:
+    cms.routed = lambda call: Reply(302, "", {"Location": location.format(own=cms.url)})
+    assert refused(site).code == code
+    assert not any(call.path == "/account/login" for call in cms.calls), "it is not followed"
+
+
 def test_what_passes_is_waited_for(cms: PolyStandIn, site: Site) -> None:
     cms.put_post()
     cms.fail_next("limited", "/posts")

@@ -173,14 +173,15 @@ def test_other_places_are_watched_after_a_move_and_what_comes_into_view_is_no_ch
     ears.until("theme/base.html")
 
 
+@pytest.mark.parametrize("method", ["__init__", "schedule", "on_thread_start"])
 def test_where_the_system_has_no_watches_left_files_are_looked_at_instead(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    class Exhausted(watch.Observer):  # type: ignore[misc,valid-type]
-        def schedule(self, *_: object, **__: object) -> object:
-            raise OSError(errno.ENOSPC, "inotify watch limit reached")
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "inotify watch limit reached")
 
-    monkeypatch.setattr(watch, "Observer", Exhausted)  # The system's answer, not ours.
+    exhausted = type("Exhausted", (watch.Observer,), {method: refused})
+    monkeypatch.setattr(watch, "Observer", exhausted)  # The system's answer, not ours.
     (tmp_path / "templates").mkdir()
     ears = Ears(tmp_path)
     with ears.watch:

@@ -93,11 +93,13 @@ class FileWatch:
         self._watches: dict[tuple[str, bool], tuple[ObservedWatch, int | None]] = {}
 
     def __enter__(self) -> FileWatch:
-        self._observer = Observer()
         try:
+            self._observer = Observer()
             self._arrange(self._observer)
             self._observer.start()
         except OSError as error:
+            if self._observer is not None:
+                self._observer.stop()  # Its thread reads the system's events from the moment it was made.
             self._warn(
                 Diagnostic(
                     "VB6007",

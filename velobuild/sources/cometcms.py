@@ -18,6 +18,7 @@ from velobuild.http.download import HeaderToken
 from velobuild.http.errors import RecordMissing
 from velobuild.model.entries import Collection, Delta, Media, SiteSettings
 from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
+from velobuild.sources.base import ApiSource, whole_settings
 from velobuild.sources.cometcms_api import API_PATH, COMETCMS, START, Entries, Library, media_id
 from velobuild.sources.cometcms_doctor import diagnose
 from velobuild.sources.cometcms_lists import Lists, locales_of, refuse_missing_locale
@@ -36,7 +37,7 @@ from velobuild.sources.listing import no_progress
 from velobuild.sources.named import NothingKnown
 from velobuild.sources.opening import Opened, connect, site_of
 from velobuild.sources.pocketbase_records import raw_settings
-from velobuild.sources.posts import POSTS, Tally, left_out
+from velobuild.sources.posts import POSTS, Tally
 from velobuild.sources.records import Unusable, media_of, settings_of, title_of, unwrap, version_of_entry
 
 MEDIA, PAGES, SETTINGS = Collection.MEDIA, Collection.PAGES, Collection.SETTINGS
@@ -44,8 +45,8 @@ FOREIGN = ("velo_", "eyJ")
 """How keys of VeloCMS and PocketBase begin."""
 
 
-class CometCms:
-    """A `Source`. After `changes` has been read to its end, or stopped with an error, `tally` tells what was done."""
+class CometCms(ApiSource):
+    """A `Source`."""
 
     def __init__(
         self,
@@ -57,19 +58,8 @@ class CometCms:
         warn: Warn = lambda finding: None,
         progress: Progress = no_progress,
     ) -> None:
-        self._client = client
-        self._config = config
-        self._limits = limits
-        self._clock = clock
-        self._warn = warn
-        self._progress = progress
+        super().__init__(client, config, limits, clock=clock, warn=warn, progress=progress)
         self._library = Library(site_of(config), config.workspace)
-        self._tally = Tally()
-
-    @property
-    def tally(self) -> Tally:
-        self._tally.usage = self._client.usage
-        return self._tally
 
     def changes(self, known: Known, cursor: str | None) -> Iterator[Delta]:
         """See `Source.changes`. Nothing is remembered in a cursor: what is new shows in the entries themselves.
@@ -145,7 +135,8 @@ class CometCms:
                 if news:
                     yield Delta(MEDIA, tuple(news.values()), {id: files[one.filename] for id, one in news.items()})
         except (TokenError, RecordMissing) as error:
-            self._without(MEDIA, "media", error, "grant the token media.read on media:*, or take the token away")
+            hint = "grant the token media.read on media:*, or take the token away"
+            self._do_without(MEDIA, "media", error, hint)
             return False
         return listing.stable and not listing.unread
 
@@ -155,8 +146,7 @@ class CometCms:
                 raise Unusable("is no object")
             return media_of(raw_media(record, self._library))
         except Unusable as error:
-            self._tally.left_out += 1
-            self._warn(left_out(f"media: {title_of(record)}", str(error)))
+            self._leave_out(f"media: {title_of(record)}", error)
             return None
 
     def _closing_media(self, known: Known, files: dict[str, str], posts: Reading, *, whole: bool) -> Iterator[Delta]:
@@ -199,15 +189,12 @@ class CometCms:
         try:
             settings = self._read_settings(kind)
         except (TokenError, RecordMissing) as error:
-            self._without(SETTINGS, name, error, f'publish `{name}` in CometCMS, or write settings = ""')
+            self._do_without(SETTINGS, name, error, f'publish `{name}` in CometCMS, or write settings = ""')
             return
         except Unusable as error:
-            self._tally.left_out += 1
-            self._warn(left_out(name, str(error)))
+            self._leave_out(name, error)
             return
-        version = version_of_entry(settings)
-        held = known.holds(SETTINGS, settings.id, version)
-        yield Delta(SETTINGS, () if held else (settings,), {settings.id: version}, complete=True)
+        yield whole_settings(known, settings)
 
     def _read_settings(self, kind: ContentType) -> SiteSettings:
         """Raises RecordMissing for settings that are not published, Unusable, and whatever the client raises."""
@@ -234,18 +221,8 @@ class CometCms:
             record[field] = (shape[0] if shape else None) if media else shape
         return settings_of(raw_settings(record, self._config.settings_fields, file_url=lambda _, name: name))
 
-    def _without(self, collection: Collection, path: str, error: TokenError | RecordMissing, hint: str) -> None:
-        """Go on without an optional collection; a token that is refused altogether is no such case."""
-        if error.code == "VB2001":
-            raise error
-        self._warn(
-            Diagnostic(
-                "VB2207",
-                f"{collection.value} are not available ({error}); what was fetched before is kept",
-                f"{self._client.base_url}/{path}",
-                hint,
-            )
-        )
+    def _do_without(self, collection: Collection, path: str, error: TokenError | RecordMissing, hint: str) -> None:
+        self._without(collection, error, where=f"{self._client.base_url}/{path}", hint=hint)
 
 
 def open_cometcms(

@@ -6,18 +6,18 @@ a token that counts from one that does not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from velobuild.config.schema import LimitsConfig, Loaded, SourceConfig
+from velobuild.config.schema import Loaded, SourceConfig
 from velobuild.errors import ConfigError, Diagnostic, TokenError
 from velobuild.http.client import ApiClient
 from velobuild.http.errors import RecordMissing
 from velobuild.model.entries import Collection, Delta, Media
-from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
+from velobuild.model.ports import Clock, Known, Progress, Warn
+from velobuild.sources.base import ApiSource, whole_settings
 from velobuild.sources.covers import kept_covers
 from velobuild.sources.listing import no_progress
 from velobuild.sources.memory import Memory, recall
@@ -27,40 +27,14 @@ from velobuild.sources.pocketbase_api import API_PATH, POCKETBASE, START, FileTo
 from velobuild.sources.pocketbase_doctor import diagnose
 from velobuild.sources.pocketbase_posts import PostReading
 from velobuild.sources.pocketbase_records import SYSTEM, raw_media, raw_settings
-from velobuild.sources.posts import POSTS, Tally, left_out
+from velobuild.sources.posts import POSTS, Tally
 from velobuild.sources.records import Unusable, media_of, settings_of, title_of, version_of_entry
 
 MEDIA, SETTINGS = Collection.MEDIA, Collection.SETTINGS
 
 
-class PocketBase:
-    """A `Source`. After `changes` has been read to its end, or stopped with an error, `tally` tells what was done."""
-
-    def __init__(
-        self,
-        client: ApiClient,
-        config: SourceConfig,
-        limits: LimitsConfig,
-        *,
-        clock: Clock = utc_now,
-        warn: Warn = lambda finding: None,
-        progress: Progress = no_progress,
-        drafts: bool = False,
-    ) -> None:
-        self._client = client
-        self._config = config
-        self._limits = limits
-        self._clock = clock
-        self._warn = warn
-        self._progress = progress
-        self._drafts = drafts
-        self._file_url = partial(file_url, client.base_url)
-        self._tally = Tally()
-
-    @property
-    def tally(self) -> Tally:
-        self._tally.usage = self._client.usage
-        return self._tally
+class PocketBase(ApiSource):
+    """A `Source`."""
 
     def changes(self, known: Known, cursor: str | None) -> Iterator[Delta]:
         """See `Source.changes`. A future date does not hold a post back here: the store knows the hour, this does not.
@@ -125,7 +99,7 @@ class PocketBase:
                 if news:
                     yield Delta(MEDIA, upserts=tuple(news), versions={media.id: versions[media.id] for media in news})
         except (TokenError, RecordMissing) as error:
-            self._without(MEDIA, name, error)
+            self._do_without(MEDIA, name, error)
             versions = kept
         if name and kept and not versions:
             # To a token without the right, PocketBase shows an empty list.
@@ -154,11 +128,13 @@ class PocketBase:
                 )
             return media_of(raw)
         except Unusable as error:
-            self._tally.left_out += 1
-            self._warn(left_out(f"media: {title_of(record)}", str(error)))
+            self._leave_out(f"media: {title_of(record)}", error)
         if record["id"] in committed:
             versions[record["id"]] = committed[record["id"]]
         return None
+
+    def _file_url(self, record: Mapping[str, Any], filename: str) -> str:
+        return file_url(self._client.base_url, record, filename)
 
     def _settings(self, known: Known, memory: Memory) -> Iterator[Delta]:
         name = self._config.collections.settings
@@ -171,29 +147,17 @@ class PocketBase:
                 raise RecordMissing(f"PocketBase shows no record of `{name}`", code="VB2201")
             settings = settings_of(raw_settings(records[0], self._config.settings_fields, file_url=self._file_url))
         except (TokenError, RecordMissing) as error:
-            self._without(SETTINGS, name, error)
+            self._do_without(SETTINGS, name, error)
             return
         except Unusable as error:
-            self._tally.left_out += 1
-            self._warn(left_out(name, str(error)))
+            self._leave_out(name, error)
             return
-        version = version_of_entry(settings)
-        held = known.holds(SETTINGS, settings.id, version)
-        versions = {settings.id: version}
-        yield Delta(SETTINGS, () if held else (settings,), versions, cursor=memory.cursor(), complete=True)
+        yield whole_settings(known, settings, cursor=memory.cursor())
 
-    def _without(self, collection: Collection, name: str, error: TokenError | RecordMissing) -> None:
-        """Go on without an optional collection; a token that is refused altogether is no such case."""
-        if error.code == "VB2001":
-            raise error
-        self._warn(
-            Diagnostic(
-                "VB2207",
-                f"{collection.value} are not available ({error}); what was fetched before is kept",
-                f"{self._client.base_url}/collections/{name}",
-                f"let the user of this token list `{name}`, or name another in [source.collections] {collection.value}",
-            )
-        )
+    def _do_without(self, collection: Collection, name: str, error: TokenError | RecordMissing) -> None:
+        where = f"{self._client.base_url}/collections/{name}"
+        another = f"name another in [source.collections] {collection.value}"
+        self._without(collection, error, where=where, hint=f"let the user of this token list `{name}`, or {another}")
 
 
 def open_pocketbase(

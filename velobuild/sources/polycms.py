@@ -18,6 +18,7 @@ from velobuild.http.errors import RecordMissing
 from velobuild.model.entries import Collection, Delta, Media
 from velobuild.model.keys import fingerprint
 from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
+from velobuild.sources.base import ApiSource, whole_settings
 from velobuild.sources.covers import kept_covers
 from velobuild.sources.listing import no_progress
 from velobuild.sources.memory import Memory, recall
@@ -40,7 +41,7 @@ from velobuild.sources.polycms_listing import PolyListing, changed_at, page_of
 from velobuild.sources.polycms_pages import PageReading
 from velobuild.sources.polycms_posts import FEW, NEWEST_FIRST, PolyPostReading, read_singly, shows_files
 from velobuild.sources.polycms_records import Numbered, media_raw, settings_raw
-from velobuild.sources.posts import POSTS, Tally, left_out
+from velobuild.sources.posts import POSTS, Tally
 from velobuild.sources.records import (
     PUBLISHED,
     Unusable,
@@ -56,8 +57,8 @@ MEDIA, PAGES, SETTINGS = Collection.MEDIA, Collection.PAGES, Collection.SETTINGS
 KEY_HINT = "make a key under Blog → Settings in PolyCMS, switch its REST API on there, and export it"
 
 
-class PolyCms:
-    """A `Source`. After `changes` has been read to its end, or stopped with an error, `tally` tells what was done."""
+class PolyCms(ApiSource):
+    """A `Source`."""
 
     def __init__(
         self,
@@ -70,21 +71,15 @@ class PolyCms:
         warn: Warn = lambda finding: None,
         progress: Progress = no_progress,
     ) -> None:
+        super().__init__(client, config, limits, clock=clock, warn=warn, progress=progress)
         self._v1 = client
         self._legacy = client.beside(base_of(config, LEGACY), LEGACY.dialect)
-        self._config = config
         self._posts = replace(config, types=tuple(kind for kind in config.types if kind != "page"))
-        self._limits = limits
         self._has_token = has_token
-        self._clock = clock
-        self._warn = warn
-        self._progress = progress
-        self._client = client
         self._generation = V1
         self._addresses = Addresses.of(site_of(config))
         self._total = 0
         self._newest: datetime | None = None
-        self._tally = Tally()
 
     @property
     def tally(self) -> Tally:
@@ -253,7 +248,7 @@ class PolyCms:
                 if news:
                     yield Delta(MEDIA, upserts=tuple(news), versions={media.id: versions[media.id] for media in news})
         except (TokenError, RecordMissing) as error:
-            self._without(MEDIA, "media", error)
+            self._do_without(MEDIA, "media", error)
             return kept
         if not listing.stable:
             self._warn(Diagnostic("VB2205", "the list of media kept changing; what was known stays", self._where))
@@ -265,8 +260,7 @@ class PolyCms:
             raw = media_raw(record, self._addresses) if isinstance(record, dict) else record
             return None if raw is None else media_of(raw)
         except Unusable as error:
-            self._tally.left_out += 1
-            self._warn(left_out(f"media: {title_of(record)}", str(error)))
+            self._leave_out(f"media: {title_of(record)}", error)
         try:
             id = record_id(record)
         except Unusable:
@@ -283,30 +277,23 @@ class PolyCms:
             if self._has_token:
                 groups = obj(self._client.get_json("settings").body).get("data")
         except (TokenError, RecordMissing) as error:
-            self._without(SETTINGS, "settings", error)
+            self._do_without(SETTINGS, "settings", error)
         try:
             if not isinstance(groups, dict):
                 groups = obj(self._client.get_json("public/settings").body).get("data")
             settings = settings_of(cleaned(settings_raw(obj(groups), self._addresses)))
         except (TokenError, RecordMissing) as error:
-            self._without(SETTINGS, "public/settings", error)
+            self._do_without(SETTINGS, "public/settings", error)
             return
-        version = version_of_entry(settings)
-        held = known.holds(SETTINGS, settings.id, version)
-        yield Delta(SETTINGS, () if held else (settings,), {settings.id: version}, complete=True)
+        yield whole_settings(known, settings)
 
-    def _without(self, collection: Collection, path: str, error: TokenError | RecordMissing) -> None:
-        """Go on without an optional collection; a token that is refused altogether is no such case."""
-        if error.code == "VB2001" and self._has_token:
-            raise error
-        self._warn(
-            Diagnostic(
-                "VB2207",
-                f"{collection.value} are not available ({error}); what was fetched before is kept",
-                f"{self._where}/{path}",
-                f"give the token's user the right to see {collection.value} in PolyCMS",
-            )
-        )
+    def _do_without(self, collection: Collection, path: str, error: TokenError | RecordMissing) -> None:
+        hint = f"give the token's user the right to see {collection.value} in PolyCMS"
+        self._without(collection, error, where=f"{self._where}/{path}", hint=hint)
+
+    @property
+    def _token_counts(self) -> bool:
+        return self._has_token
 
     @property
     def _where(self) -> str:

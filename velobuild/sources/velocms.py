@@ -10,16 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from velobuild.config.schema import LimitsConfig, SourceConfig
 from velobuild.errors import Diagnostic, TokenError
-from velobuild.http.client import ApiClient
 from velobuild.http.errors import RecordMissing
 from velobuild.model.entries import Collection, Comment, Delta, Media
-from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
-from velobuild.sources.listing import PER_PAGE, Listing, no_progress
+from velobuild.model.ports import Known
+from velobuild.sources.base import ApiSource, whole_settings
+from velobuild.sources.listing import PER_PAGE, Listing
 from velobuild.sources.memory import Memory, recall
 from velobuild.sources.named import read_named
-from velobuild.sources.posts import POSTS, PostReading, Tally, left_out
+from velobuild.sources.posts import POSTS, PostReading, Tally
 from velobuild.sources.records import (
     Unusable,
     comment_of,
@@ -36,33 +35,8 @@ MEDIA, COMMENTS, SETTINGS = Collection.MEDIA, Collection.COMMENTS, Collection.SE
 OPTIONAL_SCOPES = {MEDIA: "media:read", COMMENTS: "comments:read", SETTINGS: "site-settings:read"}
 
 
-class VeloCms:
-    """A `Source`. After `changes` has been read to its end, or stopped with an error, `tally` tells what was done."""
-
-    def __init__(
-        self,
-        client: ApiClient,
-        config: SourceConfig,
-        limits: LimitsConfig,
-        *,
-        clock: Clock = utc_now,
-        warn: Warn = lambda finding: None,
-        progress: Progress = no_progress,
-        drafts: bool = False,
-    ) -> None:
-        self._client = client
-        self._config = config
-        self._limits = limits
-        self._clock = clock
-        self._warn = warn
-        self._progress = progress
-        self._drafts = drafts
-        self._tally = Tally()
-
-    @property
-    def tally(self) -> Tally:
-        self._tally.usage = self._client.usage
-        return self._tally
+class VeloCms(ApiSource):
+    """A `Source`."""
 
     def changes(self, known: Known, cursor: str | None) -> Iterator[Delta]:
         """See `Source.changes`. A future date does not hold a post back here: the store knows the hour, this does not.
@@ -134,7 +108,7 @@ class VeloCms:
                 if news:
                     yield Delta(collection, upserts=news, versions={entry.id: page[entry.id] for entry in news})
         except (TokenError, RecordMissing) as error:
-            self._without(collection, error)
+            self._do_without(collection, error)
             return
         if not listing.stable:
             versions = committed | versions
@@ -149,8 +123,7 @@ class VeloCms:
         try:
             return media_of(raw) if collection is MEDIA else comment_of(raw)
         except Unusable as error:
-            self._tally.left_out += 1
-            self._warn(left_out(f"{collection.value}: {title_of(raw)}", str(error)))
+            self._leave_out(f"{collection.value}: {title_of(raw)}", error)
         try:
             id = record_id(raw)
         except Unusable:
@@ -164,29 +137,16 @@ class VeloCms:
             raw = unwrap(self._client.get_json("site-settings").body)
             settings = settings_of(raw)
         except (TokenError, RecordMissing) as error:
-            self._without(SETTINGS, error)
+            self._do_without(SETTINGS, error)
             return
         except Unusable as error:
-            self._tally.left_out += 1
-            self._warn(left_out("site-settings", str(error)))
+            self._leave_out("site-settings", error)
             return
-        version = version_of_entry(settings)
-        held = known.holds(SETTINGS, settings.id, version)
-        versions = {settings.id: version}
-        yield Delta(SETTINGS, () if held else (settings,), versions, cursor=memory.cursor(), complete=True)
+        yield whole_settings(known, settings, cursor=memory.cursor())
 
-    def _without(self, collection: Collection, error: TokenError | RecordMissing) -> None:
-        """Go on without an optional collection; a token that is refused altogether is no such case."""
-        if error.code == "VB2001":
-            raise error
-        self._warn(
-            Diagnostic(
-                "VB2207",
-                f"{collection.value} are not available ({error}); what was fetched before is kept",
-                self._client.base_url,
-                f"give the key the scope {OPTIONAL_SCOPES[collection]} under Admin → Settings → API Keys",
-            )
-        )
+    def _do_without(self, collection: Collection, error: TokenError | RecordMissing) -> None:
+        hint = f"give the key the scope {OPTIONAL_SCOPES[collection]} under Admin → Settings → API Keys"
+        self._without(collection, error, where=self._client.base_url, hint=hint)
 
 
 def _pages(known: Known, collection: Collection) -> int:

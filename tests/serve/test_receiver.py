@@ -389,10 +389,10 @@ class Refusing:
         self.queue = queue
         self.full = True
 
-    def accept(self, events: Sequence[Event], letters: Sequence[Letter] = ()) -> list[int]:
+    def keep(self, events: Sequence[Event], letters: Sequence[Letter] = ()) -> None:
         if self.full:
             raise OutputError("the disk is full", code="VB6001")
-        return self.queue.accept(events, letters)
+        self.queue.keep(events, letters)
 
     def close(self) -> None:
         self.queue.close()
@@ -446,9 +446,9 @@ def test_a_disk_that_takes_long_is_503_before_the_sender_gives_up(tmp_path: Path
     """M13: and what it then does keep is no harm."""
 
     class Slow(Refusing):
-        def accept(self, events: Sequence[Event], letters: Sequence[Letter] = ()) -> list[int]:
+        def keep(self, events: Sequence[Event], letters: Sequence[Letter] = ()) -> None:
             assert free.wait(20)
-            return self.queue.accept(events, letters)
+            self.queue.keep(events, letters)
 
     free = threading.Event()
 
@@ -471,10 +471,10 @@ def test_many_deliveries_share_one_flush(tmp_path: Path) -> None:
     class Counting(Refusing):
         commits = 0
 
-        def accept(self, events: Sequence[Event], letters: Sequence[Letter] = ()) -> list[int]:
+        def keep(self, events: Sequence[Event], letters: Sequence[Letter] = ()) -> None:
             self.commits += 1
             time.sleep(0.005)
-            return self.queue.accept(events, letters)
+            self.queue.keep(events, letters)
 
     async def go() -> tuple[int, int]:
         queue = Queue(tmp_path / "queue.db", lambda: NOW)

@@ -112,7 +112,7 @@ class Hearing:
     def _changed(self, hint: Hint) -> None:
         event = event_of(self._site, hint, self._clock())
         try:
-            self._queue.accept([event])
+            self._queue.keep([event])
         except VelobuildError as error:
             say(logging.ERROR, "a change cannot be kept; the whole CMS is looked at", site=self._site, code=error.code,
                 error=str(error))  # fmt: skip

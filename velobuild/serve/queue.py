@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Literal
 
 from velobuild.model.ports import Clock
+from velobuild.serve.queue_checkpoints import Checkpoints
 from velobuild.serve.queue_file import open_file, transaction
 
 FILE_NAME = "queue.db"
@@ -165,30 +166,45 @@ class Queue:
         self._view.row_factory = sqlite3.Row
         # Of each site, about how many; counted again before anything is dropped.
         self._untaken: dict[str, int] = {}
+        self._unpruned = PRUNED_EVERY
+        self._checkpoints = Checkpoints(path)
 
-    def accept(self, events: Iterable[Event], letters: Iterable[Letter] = ()) -> list[int]:
-        """Keep events, with the id of each; all of them are on the disk when it returns.
+    def keep(self, events: Iterable[Event], letters: Iterable[Letter] = ()) -> None:
+        """Keep events and letters; all of them are on the disk when it returns.
 
-        One that equals an untaken one merges with it. An event without work is done at once. Letters go to the dead
+        An event that equals an untaken one merges with it. One without work is done at once. Letters go to the dead
         ones, and are no work either.
         """
-        wanted = list(events)
+        self._accept(list(events), letters, with_ids=False)
+
+    def accept(self, events: Iterable[Event], letters: Iterable[Letter] = ()) -> list[int]:
+        """As `keep`, with the id of each event. To ask for them takes a few statements more."""
+        return self._accept(list(events), letters, with_ids=True)
+
+    def _accept(self, wanted: list[Event], letters: Iterable[Letter], *, with_ids: bool) -> list[int]:
         sites = {event.site for event in wanted if event.kind not in NO_WORK}
         untaken: dict[str, int] = {}
-        with self._lock, transaction(self._database, self._file) as database:
-            ids = _add(database, wanted) if wanted else []
-            for letter in letters:
-                _add_letter(database, letter)
-            if any(row % PRUNED_EVERY == 0 for row in ids):
-                for site in {event.site for event in wanted}:
-                    database.execute(PRUNE, ("done", site, KEPT_DONE))
-            for site in sites:
-                # Too high by what merged; so it is counted before anything is done about it.
-                untaken[site] = self._untaken.get(site, self._cap) + len(wanted)
-                if untaken[site] > self._cap:
-                    untaken[site] = self._keep_below_cap(database, site, ids)
-        # Only now: a transaction that failed has added nothing.
-        self._untaken.update(untaken)
+        ids: list[int] = []
+        with self._lock:
+            unpruned = self._unpruned + len(wanted)
+            with transaction(self._database, self._file) as database:
+                if wanted:
+                    ids = _add(database, wanted, with_ids=with_ids)
+                for letter in letters:
+                    _add_letter(database, letter)
+                if unpruned >= PRUNED_EVERY:
+                    unpruned = 0
+                    for site in {event.site for event in wanted}:
+                        database.execute(PRUNE, ("done", site, KEPT_DONE))
+                for site in sites:
+                    # Too high by what merged; so it is counted before anything is done about it.
+                    untaken[site] = self._untaken.get(site, self._cap) + len(wanted)
+                    if untaken[site] > self._cap:
+                        untaken[site] = self._keep_below_cap(database, site, ids)
+            # Only now: a transaction that failed has added nothing.
+            self._untaken.update(untaken)
+            self._unpruned = unpruned
+        self._checkpoints.committed()
         return ids
 
     def _keep_below_cap(self, database: sqlite3.Connection, site: str, ids: list[int]) -> int:
@@ -199,7 +215,7 @@ class Queue:
         dropped = {int(row["id"]) for row in database.execute(UNTAKEN, (site,))}
         database.execute(DROP_UNTAKEN, (site,))
         everything = Event(site, "queue", "reconcile", None, None, None, self._clock(), None)
-        (instead,) = _add(database, [everything])
+        (instead,) = _add(database, [everything], with_ids=True)
         ids[:] = [instead if row in dropped else row for row in ids]
         return 1
 
@@ -292,6 +308,7 @@ class Queue:
         return found
 
     def close(self) -> None:
+        self._checkpoints.close()
         with self._lock, self._view_lock:
             self._view.close()
             self._database.close()
@@ -308,11 +325,13 @@ def _count(database: sqlite3.Connection, site: str) -> int:
     return int(database.execute(COUNT_UNTAKEN, (site,)).fetchone()[0])
 
 
-def _add(database: sqlite3.Connection, events: Sequence[Event]) -> list[int]:
-    """Insert or merge; the id of each."""
-    (last,) = database.execute(LAST).fetchone()
+def _add(database: sqlite3.Connection, events: Sequence[Event], *, with_ids: bool) -> list[int]:
+    """Insert or merge; the id of each, or nothing."""
+    last = database.execute(LAST).fetchone()[0] if with_ids else 0
     rows = [_row(event) for event in events]
     database.execute(ADD, (json.dumps(rows),))
+    if not with_ids:
+        return []
     ids: dict[str, int] = json.loads(
         database.execute(IDS_OF_WORK, (json.dumps([row[8] for row in rows]),)).fetchone()[0]
     )

@@ -101,7 +101,7 @@ class GroupCommit:
         sites = {event.site for event in events if event.kind not in NO_WORK}
         kept = False
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._queue.accept, events, letters)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._queue.keep, events, letters)
             kept = True
         except OutputError as error:
             LOG.error("deliveries cannot be kept: %s", error, extra={"hint": error.hint})

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from velobuild.errors import OutputError
+from velobuild.serve.queue_checkpoints import LONGEST_PAGES
 
 SCHEMA_VERSION = 1
 PATIENCE_S = 5.0
@@ -75,6 +76,7 @@ def _connect(file: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         # In WAL mode only FULL flushes at each commit; NORMAL loses the last commits in a power cut.
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LONGEST_PAGES}")
         connection.execute("PRAGMA temp_store = MEMORY")
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if version > SCHEMA_VERSION:

@@ -3,7 +3,8 @@
     .venv/bin/python benchmarks/live.py [--posts 1000] [--edits 30] [--place DIR]
 
 Prints one line of JSON: milliseconds from the arrival of a delivery at the door to the published page, as the service
-records them, altogether and until each stage, and the memory of the service and its build process. All share the machine
+records them, altogether and until each stage, and the memory of the service and its build process. All share the
+machine.
 """
 
 from __future__ import annotations

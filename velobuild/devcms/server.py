@@ -19,7 +19,7 @@ from velobuild.devcms.admin import Admin
 from velobuild.devcms.running import Running
 from velobuild.devcms.seed import Seeded, seed
 from velobuild.devcms.switches import Switches
-from velobuild.errors import ConfigError, SourceUnavailable, VelobuildError
+from velobuild.errors import ConfigError, SourceUnavailable
 
 HERE = Path(__file__).parent
 EMAIL = "editor@velobuild.example"
@@ -113,10 +113,14 @@ class DevCms:
                 self._await(pid, chosen, login)
                 break
             except SourceUnavailable:
+                # Somebody else may have taken the free port between our look and PocketBase's, which ends it.
+                took_the_port = processes.is_running(pid, self._marker)
                 processes.end(pid, self._marker)
-                # Somebody else may have taken the free port between our look and PocketBase's.
-                if port or last:
+                if port or last or took_the_port:
                     raise
+            except BaseException:  # Ctrl-C while it starts: nothing is written down yet by which it could be ended.
+                processes.end(pid, self._marker)
+                raise
         state = {"pid": pid, "port": chosen, "deliverer_pid": 0}
         self._write("server.json", state)
         running = self._attach(state)
@@ -127,7 +131,7 @@ class DevCms:
                 module = [sys.executable, "-m", "velobuild.devcms.deliverer", str(self.folder)]
                 state["deliverer_pid"] = processes.spawn(module, self.folder / "deliverer.log")
                 self._write("server.json", state)
-        except VelobuildError:
+        except BaseException:
             self._end_all()
             raise
         return running

@@ -224,8 +224,8 @@ def test_an_entry_that_is_no_post_may_be_shown_anywhere_so_all_is_looked_at(tmp_
     async def go() -> list[tuple[str, str | None, str | None]]:
         async with door(tmp_path, hook("cometcms", collections=frozenset({"blogpost"}))) as open_:
             for collection in ("blogpost", "posts", "tags"):
-                sample = Sample("cometcms", "post.updated", "d", NOW, f"of-{collection}", "soup")
-                raw = body(sample).replace(b'"posts"', f'"{collection}"'.encode())
+                sample = Sample("cometcms", "post.updated", "d", NOW, f"of-{collection}", "soup", collection=collection)
+                raw = body(sample)
                 assert await open_.post(headers(sample, SECRET, raw), raw) == 202
             return [(event.kind, event.post_id, event.slug) for event in open_.queue.take(SITE)]
 

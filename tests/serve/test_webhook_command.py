@@ -66,6 +66,15 @@ def test_a_signed_delivery_is_headers_an_empty_line_and_a_body(site: Path) -> No
     assert json.loads(body)["data"] == {"slug": "soup"}
 
 
+def test_it_speaks_as_the_cms_of_the_site_does_whichever_source_that_is(site: Path) -> None:
+    comet = '[[source]]\ntype = "cometcms"\nname = "c"\nurl = "http://127.0.0.1:9"\nworkspace = "main"\n'
+    roles = '[source.collections]\nposts = "blogpost"\n'
+    (site / "velobuild.toml").write_text(f'[[source]]\ntype = "folder"\n{comet}{roles}')
+    head, _, body = run(site, "webhook", "sign", "post.updated", "--post-id", "p1").out.partition("\n\n")
+    assert head.startswith("X-CometCMS-Signature: sha256=")
+    assert json.loads(body)["data"] == {"type": "blogpost", "id": "p1"}
+
+
 def test_the_secret_is_never_shown(site: Path) -> None:
     for dialect in ("velocms", "cometcms", "polycms", "hmac"):
         ended = run(site, "webhook", "sign", "post.updated", "--slug", "x", "--dialect", dialect)

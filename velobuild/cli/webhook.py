@@ -122,7 +122,8 @@ def _prepared(
 
     loaded = context.loaded_for_this_machine
     listen = loaded.config.listen
-    spoken = dialect or (listen.dialects or of_sources(source.type for source in loaded.config.sources))[0]
+    sources = loaded.config.sources
+    spoken = dialect or (listen.dialects or of_sources(source.type for source in sources))[0]
     secrets = _secrets(context, loaded)
     usable = keys(DIALECTS[spoken], secrets)
     secret = secrets[next(iter(usable))]
@@ -134,6 +135,7 @@ def _prepared(
         post_id=post_id,
         slug=slug,
         variant=variant or ("raw" if listen.webhook_variant == "raw" else "v1"),
+        collection=next((source.collections.posts for source in sources if source.type == "cometcms"), "posts"),
     )
     raw = body(sample) if body_file is None else body_file.read_bytes()
     return Prepared(sample, raw, headers(sample, secret.reveal().strip("\r\n"), raw))

@@ -30,7 +30,7 @@ POLY_EVENTS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a test delivery says. `variant` is VeloCMS's."""
+    """What a test delivery says. `variant` is VeloCMS's; `collection` is what CometCMS's posts are called."""
 
     dialect: str
     event: str
@@ -39,6 +39,7 @@ class Sample:
     post_id: str | None = None
     slug: str | None = None
     variant: Spoken = "v1"
+    collection: str = "posts"
 
     @property
     def at_s(self) -> int:
@@ -59,7 +60,7 @@ def body(sample: Sample) -> bytes:
         shown = {"event": sample.event, "timestamp": time, "id": sample.id, "data": slug}
     elif sample.dialect == "cometcms":
         event = _known(COMET_EVENTS, sample)
-        shown = {"event": event, "occurred_at": time, "data": {"type": "posts", **with_id}}
+        shown = {"event": event, "occurred_at": time, "data": {"type": sample.collection, **with_id}}
     elif sample.dialect == "polycms" and sample.event == "test.ping":
         shown = {"ping": "pong", "timestamp": time, "message": "a test"}
     elif sample.dialect == "polycms":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from velobuild.graph.answers import count_key, posts_key, related_key, total_key
+from velobuild.graph.answers import count_key, in_locale, posts_key, related_key, total_key
 from velobuild.graph.invalidate import Cause
 from velobuild.graph.wording import (
     FIELDS,
@@ -18,10 +18,12 @@ from velobuild.graph.wording import (
     query_words,
 )
 from velobuild.model.keys import Query
+from velobuild.model.locales import Locales, year_value
 from velobuild.model.outputs import Target
 from velobuild.model.reads import EVERY_FIELD, Field
 
 TEA = (("tag", "tea"),)
+ONE_OF_TWO = Locales(("en", "de"))
 POST = Target("a/index.html", "/a/", "post", "template", "post.html", {"id": "1"})
 HOME = Target("index.html", "/", "home", "template", "home.html", {"number": 1})
 
@@ -31,7 +33,7 @@ class Plain:
         return f"Post {id}"
 
     def tag(self, key: str) -> str:
-        return key.capitalize()
+        return key.capitalize() if key.isprintable() else key
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,12 @@ class Plain:
         (posts_key(Query(before_id="7", limit=1)), "the next newer post beside “Post 7”"),
         (count_key(Query(where=TEA)), "how many posts there are with the tag “Tea”"),
         (total_key((), 10), "how many pages the list of posts has"),
+        (posts_key(Query(where=in_locale("de"), limit=5)), "the newest 5 posts in the language “de”"),
+        (
+            count_key(Query(where=(("tag", ONE_OF_TWO.tag("tea", "de")),))),
+            "how many posts there are with the tag “tea” (de)",
+        ),
+        (count_key(Query(where=(("year", year_value(2026, "de")),))), "how many posts there are of the year 2026 (de)"),
         (related_key("7", 3), "the 3 posts most related to “Post 7”"),
     ],
 )
@@ -64,12 +72,15 @@ def test_a_query_reads_as_what_it_asks(key: str, words: str) -> None:
     [
         *("terms", "years", "months", "pages", "places:", "places:2026-05", "setting:title", "term:tea", "named:tea"),
         *("page:/about", "media:/a.png", "template:post.html", "asset:a.css"),
+        *("terms:de", "years:de", "pages:de", "term:de\x1ftea", "named:de\x1ftea"),
+        *("translations:7", "page-translations:/about", "places:all", "places:2026-05-03:1000"),
     ],
 )
 def test_every_kind_of_key_has_words(key: str) -> None:
     words = key_words(key, Plain())
     assert words
     assert ":" not in words
+    assert words.isprintable()
     # And a cause of that kind makes sentences.
     kind, _, name = key.partition(":")
     for step in chain(Cause(kind, name, behind="something changed"), HOME, Plain()):
@@ -112,3 +123,23 @@ def test_a_cause_becomes_a_chain_that_ends_at_the_page(cause: Cause, target: Tar
 def test_a_removed_page_says_why_it_went() -> None:
     assert gone_words(Cause("gone", "/a/", behind="the post “A” is gone")) == "The post “A” is gone."
     assert gone_words(Cause("gone", "/page/2/", "list")) == "Its list has fewer posts now, or none."
+
+
+def test_a_tag_of_another_language_is_called_by_its_name_and_its_language() -> None:
+    assert key_words("term:de\x1ftea", Plain()) == "the name and address of the tag “tea” (de)"
+    assert key_words("named:de\x1ftea", Plain()) == "which tag “tea” is (de)"
+    assert key_words("term:tea", Plain()) == "the name and address of the tag “Tea”"
+
+
+def test_the_sitemap_s_parts_are_told_by_what_they_list() -> None:
+    assert key_words("places:all", Plain()) == "the addresses and last changes of all posts"
+    assert key_words("places:2026-05", Plain()) == "the addresses and last changes of all posts of 2026-05"
+    assert key_words("places:2026-05-03:1000", Plain()).endswith("of all posts of 2026-05-03, without the first 1000")
+
+
+def test_the_file_is_named_once_for_several_tables_of_the_configuration() -> None:
+    why = "velobuild itself and [site] in velobuild.toml and [menu] in velobuild.toml changed"
+    (first, _) = chain(Cause("all", why), HOME, Plain())
+    assert first == "Velobuild itself and [site] and [menu] in velobuild.toml changed."
+    (first, _) = chain(Cause("all", "[site] in velobuild.toml changed"), HOME, Plain())
+    assert first == "[site] in velobuild.toml changed."

@@ -11,8 +11,11 @@ import pytest
 from tests.cli.command_line import velobuild
 from tests.incremental.rig import Living, config, later
 from velobuild.content.database import open_database
+from velobuild.graph.explain import explain
 from velobuild.graph.trace import Trace
+from velobuild.graph.widest import widest
 from velobuild.model.entries import Post
+from velobuild.model.locales import TAG_MARK
 
 ADA = {"author": {"name": "Ada"}}
 
@@ -132,3 +135,20 @@ def test_a_folder_says_in_front_matter_and_by_folders_what_is_in_which_language(
     assert 'hreflang="de" href="http://localhost:8000/de/tee/"' in (public / "tea/index.html").read_text("utf-8")
     assert '<a href="/tea/">x</a>' in (public / "de/tee/index.html").read_text("utf-8")
     assert 'hreflang="en" href="http://localhost:8000/about/"' in (public / "de/about/index.html").read_text("utf-8")
+
+
+def test_every_page_of_every_language_can_be_explained(living: Living) -> None:
+    rendered(german(living, "d9", tags=("jam",), of="e1"))
+    with closing(open_database(living.site / ".velobuild", warn=living.findings.append)) as connection:
+        told = {output.target.path: explain(connection, output) for output in Trace(connection).outputs()}
+        widest(connection, limit=100)
+    text = "\n".join(str(one) for one in told.values())
+    assert TAG_MARK not in text
+    assert repr(TAG_MARK)[1:-1] not in text
+    assert told["de/tags/tea/index.html"].what == "page 1 of the list of posts with the tag “tea” (de)"
+    assert told["tags/tea/index.html"].what == "page 1 of the list of posts with the tag “tea”"
+    assert told["de/index.html"].what == "the home page (de)"
+    assert told["de/feed.xml"].what == "the feed of the site (de)"
+    assert "(de)" not in str(told["tags/tea/index.html"].depends_on)
+    assert "in the language “de”" in str(told["de/feed.xml"].depends_on)
+    assert told["de/index.html"].what != told["index.html"].what

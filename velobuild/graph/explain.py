@@ -7,13 +7,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from velobuild.content.database import Connection
 from velobuild.graph.builds import Build, PostChange, build_of, last_build, removed_by
 from velobuild.graph.invalidate import Cause
 from velobuild.graph.trace import Output, Trace
-from velobuild.graph.wording import ROUTES, chain, field_words, fields_listed, gone_words, key_words, listed, sentence
+from velobuild.graph.wording import (
+    ROUTES,
+    chain,
+    field_words,
+    fields_listed,
+    gone_words,
+    key_words,
+    language_mark,
+    listed,
+    sentence,
+    tag_words,
+)
+from velobuild.model.locales import year_of_value
 from velobuild.model.outputs import Target
 from velobuild.model.reads import EVERY_FIELD, Field
 
@@ -40,6 +52,9 @@ class Names:
     def tag(self, key: str) -> str:
         return self._one("SELECT name FROM term WHERE key = ?", key)
 
+    def page(self, id: str) -> str:
+        return self._one("SELECT json_extract(value, '$.title') FROM entry WHERE collection = 'pages' AND id = ?", id)
+
     def numbered(self, num: int) -> str:
         return self._one("SELECT title FROM post WHERE num = ?", num)
 
@@ -49,7 +64,7 @@ class Names:
 
     def _one(self, sql: str, key: object) -> str:
         row = self._connection.execute(sql, (key,)).fetchone()
-        return str(key if row is None else row[0])
+        return str(key if row is None or row[0] is None else row[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +129,28 @@ def cause_of(output: Output) -> Cause:
 def what_it_is(target: Target, names: Names) -> str:
     """What stands at an address, in a few words."""
     params = target.params
+    language = language_mark(str(params.get("locale", "")))
     match target.route:
         case "post":
             return f"the page of the post “{names.post(params['id'])}”"
-        case "tag" | "year" | "list" if "number" in params:
-            of = {"tag": f"with the tag “{names.tag(params.get('tag', ''))}”", "year": f"of {params.get('year')}"}
-            return f"page {params['number']} of the list of posts {of.get(target.route, '')}".rstrip()
+        case "page":
+            return f"the site's own page “{names.page(params['id'])}”"
+        case "tag" if "number" in params:
+            return f"page {params['number']} of the list of posts with {tag_words(params['tag'], names)}"
+        case "year" if "number" in params:
+            _, year = year_of_value(params["year"])
+            return f"page {params['number']} of the list of posts of {year}{language}"
+        case "list" if "number" in params:
+            return f"page {params['number']} of the list of posts{language}"
         case "feed":
-            return f"the feed of the tag “{names.tag(params['tag'])}”" if "tag" in params else "the feed of the site"
+            return (
+                f"the feed of {tag_words(params['tag'], names)}"
+                if "tag" in params
+                else f"the feed of the site{language}"
+            )
         case "redirect":
             return f"a redirect to {params['target_url']}"
-    return ROUTES.get(target.route, target.route)
+    return f"{ROUTES.get(target.route, target.route)}{language}"
 
 
 def _groups(
@@ -182,7 +208,7 @@ def _not_read(own: int | None, fields: dict[int, int], queries: list[str], keys:
             found.append(f"the body of {which}: editing one does not render this page")
         rest = field_words(int(EVERY_FIELD) & ~together & ~int(Field.CONTENT | Field.SLUG))
         if rest:
-            found.append(f"of {which} also: {_some(rest)}")
+            found.append(f"more of {which}: {_some(rest)}")
     if not queries:
         found.append("new posts: it asks for no list of posts")
     if not any(key.startswith("setting:") for key in keys):
@@ -198,8 +224,9 @@ def _stayed(last: Build, fields: dict[int, int], keys: set[str], names: Names) -
     """Why the last build did not render a page, one line a change."""
     found = []
     for change in last.posts:
-        if change.fate and change.title:
-            found.append(_beside(change, fields.get(change.num, 0)))
+        if change.fate:
+            title = change.title or names.numbered(change.num)
+            found.append(_beside(replace(change, title=title), fields.get(change.num, 0)))
     other = [change.key for change in last.keys if change.key not in keys]
     if other:
         some = listed([key_words(key, names) for key in other[:2]])

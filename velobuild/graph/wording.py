@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from velobuild.graph.answers import COUNT, POSTS, RELATED, TOTAL
 from velobuild.graph.invalidate import Cause
+from velobuild.model.locales import plain_tag, tag_locale, year_of_value
 from velobuild.model.outputs import Target
 from velobuild.model.reads import EVERY_FIELD, Field
 
@@ -35,6 +36,7 @@ FIELDS = {
     Field.EXTRA: "extra fields",
 }
 EVERY = int(EVERY_FIELD)
+OF_CONFIG = " in velobuild.toml"
 NEARLY_ALL = 5
 ROUTES = {
     "home": "the home page",
@@ -129,9 +131,32 @@ def _posts_words(values: dict[str, Any], of: str, naming: Naming) -> str:
 
 
 def _conditions(where: Sequence[Sequence[str]], naming: Naming) -> str:
-    words = {"tag": "with the tag “{}”", "year": "of the year {}", "author": "by the author {}"}
-    found = [words[name].format(naming.tag(value) if name == "tag" else value) for name, value in map(tuple, where)]
+    found = [_condition(name, value, naming) for name, value in map(tuple, where)]
     return f" {listed(found)}" if found else ""
+
+
+def _condition(name: str, value: str, naming: Naming) -> str:
+    match name:
+        case "tag":
+            return f"with {tag_words(value, naming)}"
+        case "year":
+            locale, year = year_of_value(value)
+            return f"of the year {year}{language_mark(locale)}"
+        case "locale":
+            return f"in the language “{value}”"
+        case "author":
+            return f"by the author {value}"
+    raise KeyError(name)
+
+
+def tag_words(key: str, naming: Naming) -> str:
+    """A tag by its name, and with its language where that is not the site's first: `the tag “Tee” (de)`."""
+    return f"the tag “{plain_tag(naming.tag(key))}”{language_mark(tag_locale(key))}"
+
+
+def language_mark(locale: str) -> str:
+    """` (de)` behind what there is one of in each language; "" where there is nothing to tell apart."""
+    return f" ({locale})" if locale else ""
 
 
 def key_words(key: str, naming: Naming) -> str:
@@ -146,19 +171,33 @@ def key_words(key: str, naming: Naming) -> str:
         "pages": "the titles and addresses of the site's own pages",
     }
     if kind in plain:
-        return plain[kind]
+        return plain[kind] + language_mark(name)
     if kind == "places":
-        return f"the addresses and last changes of the posts of {name}" if name else "the addresses of all posts"
+        return _places_words(name)
+    if kind == "term":
+        return f"the name and address of {tag_words(name, naming)}"
+    if kind == "named":
+        return f"which tag “{plain_tag(name)}” is{language_mark(tag_locale(name))}"
+    if kind == "translations":
+        return f"which translations there are of “{naming.post(name)}”"
     patterns = {
         "setting": "the setting “{}” in the CMS",
-        "term": "the name and address of the tag “{}”",
-        "named": "which tag “{}” is",
         "page": "the site's own page {}",
+        "page-translations": "which translations there are of the site's own page {}",
         "media": "the picture {}",
         "template": "the template {}",
         "asset": "the static file {}",
     }
-    return patterns[kind].format(naming.tag(name) if kind == "term" else name)
+    return patterns[kind].format(name)
+
+
+def _places_words(name: str) -> str:
+    """What one file of the sitemap lists: all posts, or those of a month or a day, perhaps from a later one on."""
+    span, _, start = name.partition(":")
+    words = "the addresses and last changes of all posts"
+    if span and span != "all":
+        words += f" of {span}"
+    return f"{words}, without the first {start}" if start else words
 
 
 def chain(cause: Cause, target: Target, naming: Naming) -> tuple[str, ...]:
@@ -167,7 +206,7 @@ def chain(cause: Cause, target: Target, naming: Naming) -> tuple[str, ...]:
         case "post":
             return _post_chain(cause, target)
         case "all":
-            return (sentence(_ALL.get(cause.name, cause.name)), "So every page was rendered.")
+            return (sentence(_whole_words(cause.name)), "So every page was rendered.")
         case "new":
             return _new_chain(cause, target)
         case "route":
@@ -198,6 +237,17 @@ _ALL = {
 }
 
 
+def _whole_words(why: str) -> str:
+    """Why every page was made anew; of several tables of the configuration the file is named once."""
+    named = why.removesuffix(" changed")
+    if why in _ALL or named == why:
+        return _ALL.get(why, why)
+    parts = named.split(" and ")
+    tables = [part.removesuffix(OF_CONFIG) for part in parts if part.endswith(OF_CONFIG)]
+    others = [part for part in parts if not part.endswith(OF_CONFIG)]
+    return f"{listed([*others, *([listed(tables) + OF_CONFIG] if tables else [])])} changed"
+
+
 def _post_chain(cause: Cause, target: Target) -> tuple[str, ...]:
     words = field_words(named_fields(cause.detail))
     own = target.route == "post"
@@ -215,8 +265,11 @@ def _new_chain(cause: Cause, target: Target) -> tuple[str, ...]:
     if cause.behind:
         return (sentence(cause.behind), "So there is this page, which was not there before.")
     if target.route in {"list", "tag", "year", "home"}:
-        return ("Its list got posts, or more of them.", "So there is this page, which was not there before.")
-    return (f"There is {ROUTES.get(target.route, 'an output')} here now, where there was none before.",)
+        return (
+            "A list got its first posts, or enough of them for another page.",
+            "So there is this page, which was not there before.",
+        )
+    return (f"There is {ROUTES.get(target.route, 'an output')} now where there was none before.",)
 
 
 def _other_page(cause: Cause, target: Target) -> str:

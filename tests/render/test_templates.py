@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
+import weakref
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -80,6 +82,16 @@ def test_functions_are_there_in_macros(tmp_path: Path) -> None:
         },
     ).posts(post("tea"))
     assert rendered(blog, "tea/index.html") == "mine https://garden.example/x/ Tags True"
+
+
+def test_what_one_render_read_through_is_not_kept_for_the_next(tmp_path: Path) -> None:
+    blog = themed(tmp_path, {"post.html": "{{ t('tags') }} {{ theme.name }}"}).posts(post("tea"))
+    rendering = Rendering(blog.reader, theme_of(blog))
+    assert rendering.file(blog.by_path()["tea/index.html"])[1] == b"Tags mine"
+    kept = weakref.ref(rendering.templates)
+    del rendering
+    gc.collect()  # Jinja's environments refer to themselves.
+    assert kept() is None
 
 
 def test_json_in_a_script_cannot_end_it(tmp_path: Path) -> None:

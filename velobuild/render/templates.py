@@ -167,6 +167,8 @@ class Templates:
         self._environment = environment
         self._site, self._locale = SiteView(reader, ""), reader.site.locales.default
         self._fragments: dict[tuple[str, str, str | None], tuple[Markup, Reads]] = {}
+        # Its own, not a cache of the class: that would keep this build's reader for the next builds of the process.
+        self._texts: dict[tuple[str, str], str] = {}
 
     def render(self, target: Target) -> bytes:
         """The page of a target. Raises ContentProblem VB3101 to VB3104, with the template's place and the post."""
@@ -241,11 +243,13 @@ class Templates:
     # What templates may call.
 
     def _text(self, key: str, **values: object) -> str:
-        text = self._texts(key, self._environment.language)
+        named = key, self._environment.language
+        text = self._texts.get(named)
+        if text is None:
+            text = self._texts[named] = self._found(*named)
         return text.format(**values) if values else text
 
-    @lru_cache(maxsize=512)  # noqa: B019 - lives as long as the process's one instance
-    def _texts(self, key: str, language: str) -> str:
+    def _found(self, key: str, language: str) -> str:
         for name in dict.fromkeys((language, language.partition("-")[0], "en")):
             text = self._theme.texts.get(name, {}).get(key)
             if text is not None:

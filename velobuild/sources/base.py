@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
 from velobuild.config.schema import LimitsConfig, SourceConfig
 from velobuild.errors import Diagnostic, TokenError
 from velobuild.http.client import ApiClient
 from velobuild.http.errors import RecordMissing
-from velobuild.model.entries import Collection, Delta, SiteSettings
+from velobuild.model.entries import Collection, Delta, Media, SiteSettings
 from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
 from velobuild.sources.listing import no_progress
 from velobuild.sources.posts import Tally, left_out
@@ -64,6 +67,23 @@ class ApiSource:
                 hint,
             )
         )
+
+
+def new_media(
+    known: Known, pages: Iterable[list[Any]], entry: Callable[[Any], Media | None], versions: dict[str, str]
+) -> Iterator[Delta]:
+    """What is new in a list of media records, a delta for each page that has some. `versions` gets those of all."""
+    for records in pages:
+        news: list[Media] = []
+        for record in records:
+            media = entry(record)
+            if media is not None:
+                versions[media.id] = version_of_entry(media)
+                if not known.holds(Collection.MEDIA, media.id, versions[media.id]):
+                    news.append(media)
+        if news:
+            new = {media.id: versions[media.id] for media in news}
+            yield Delta(Collection.MEDIA, upserts=tuple(news), versions=new)
 
 
 def whole_settings(known: Known, settings: SiteSettings, *, cursor: str | None = None) -> Delta:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from velobuild.http.client import ApiClient
 from velobuild.http.errors import RecordMissing
 from velobuild.model.entries import Collection, Delta, Media
 from velobuild.model.ports import Clock, Known, Progress, Warn
-from velobuild.sources.base import ApiSource, whole_settings
+from velobuild.sources.base import ApiSource, new_media, whole_settings
 from velobuild.sources.covers import kept_covers
 from velobuild.sources.listing import no_progress
 from velobuild.sources.memory import Memory, recall
@@ -28,7 +29,7 @@ from velobuild.sources.pocketbase_doctor import diagnose
 from velobuild.sources.pocketbase_posts import PostReading
 from velobuild.sources.pocketbase_records import SYSTEM, raw_media, raw_settings
 from velobuild.sources.posts import POSTS, Tally
-from velobuild.sources.records import Unusable, media_of, settings_of, title_of, version_of_entry
+from velobuild.sources.records import Unusable, media_of, settings_of, title_of
 
 MEDIA, SETTINGS = Collection.MEDIA, Collection.SETTINGS
 
@@ -88,16 +89,9 @@ class PocketBase(ApiSource):
         versions: dict[str, str] = {}
         kept = {id: version for id, version in committed.items() if "~" not in id}
         try:
-            for records in Pages(self._client, name) if name else ():
-                news: list[Media] = []
-                for record in records:
-                    media = self._media_entry(record, committed, versions)
-                    if media is not None:
-                        versions[media.id] = version_of_entry(media)
-                        if not known.holds(MEDIA, media.id, versions[media.id]):
-                            news.append(media)
-                if news:
-                    yield Delta(MEDIA, upserts=tuple(news), versions={media.id: versions[media.id] for media in news})
+            pages = Pages(self._client, name) if name else ()
+            entry = partial(self._media_entry, committed=committed, versions=versions)
+            yield from new_media(known, pages, entry, versions)
         except (TokenError, RecordMissing) as error:
             self._do_without(MEDIA, name, error)
             versions = kept

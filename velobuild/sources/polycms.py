@@ -7,54 +7,48 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from velobuild.config.schema import LimitsConfig, Loaded, SourceConfig
-from velobuild.errors import ConfigError, Diagnostic, ProtocolError, SourceUnavailable, TokenError, VelobuildError
+from velobuild.errors import Diagnostic, TokenError
 from velobuild.http.client import ApiClient
 from velobuild.http.errors import RecordMissing
 from velobuild.model.entries import Collection, Delta, Media
 from velobuild.model.keys import fingerprint
 from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
-from velobuild.sources.base import ApiSource, whole_settings
+from velobuild.sources.base import ApiSource, new_media, whole_settings
 from velobuild.sources.covers import kept_covers
 from velobuild.sources.listing import no_progress
 from velobuild.sources.memory import Memory, recall
 from velobuild.sources.named import NothingKnown
-from velobuild.sources.opening import Opened, connect, site_of
+from velobuild.sources.opening import Opened, connect
 from velobuild.sources.polycms_api import (
     LEGACY,
     START,
     V1,
-    Addresses,
-    Generation,
     base_of,
-    numbers_of,
     obj,
-    other_api,
     rows_of,
 )
+from velobuild.sources.polycms_choice import Answers
 from velobuild.sources.polycms_doctor import diagnose
-from velobuild.sources.polycms_listing import PolyListing, changed_at, page_of
+from velobuild.sources.polycms_listing import PolyListing
 from velobuild.sources.polycms_pages import PageReading
-from velobuild.sources.polycms_posts import FEW, NEWEST_FIRST, PolyPostReading, read_singly, shows_files
+from velobuild.sources.polycms_posts import FEW, PolyPostReading, read_singly, shows_files
 from velobuild.sources.polycms_records import Numbered, media_raw, settings_raw
 from velobuild.sources.posts import POSTS, Tally
 from velobuild.sources.records import (
-    PUBLISHED,
     Unusable,
     cleaned,
     media_of,
     record_id,
     settings_of,
     title_of,
-    version_of_entry,
 )
 
 MEDIA, PAGES, SETTINGS = Collection.MEDIA, Collection.PAGES, Collection.SETTINGS
-KEY_HINT = "make a key under Blog → Settings in PolyCMS, switch its REST API on there, and export it"
 
 
 class PolyCms(ApiSource):
@@ -72,20 +66,19 @@ class PolyCms(ApiSource):
         progress: Progress = no_progress,
     ) -> None:
         super().__init__(client, config, limits, clock=clock, warn=warn, progress=progress)
-        self._v1 = client
-        self._legacy = client.beside(base_of(config, LEGACY), LEGACY.dialect)
+        self._answers = Answers(client, config, has_token=has_token)
         self._posts = replace(config, types=tuple(kind for kind in config.types if kind != "page"))
         self._has_token = has_token
-        self._generation = V1
-        self._addresses = Addresses.of(site_of(config))
-        self._total = 0
-        self._newest: datetime | None = None
+        self._at = self._answers.unasked
 
     @property
     def tally(self) -> Tally:
-        used, other = self._client, self._legacy if self._client is self._v1 else self._v1
-        self._tally.usage = replace(used.usage, calls=used.usage.calls + other.usage.calls)
+        self._tally.usage = self._answers.usage(self._client)
         return self._tally
+
+    def _choose(self) -> None:
+        self._at = self._answers.found()
+        self._client = self._at.client
 
     def changes(self, known: Known, cursor: str | None) -> Iterator[Delta]:
         """See `Source.changes`. A future date does not hold a post back here: the store knows the hour, this does not.
@@ -126,79 +119,27 @@ class PolyCms(ApiSource):
     def _reading(self, known: Known, memory: Memory, numbered: Numbered, terms: str | None) -> PolyPostReading:
         return PolyPostReading(
             self._client,
-            self._generation,
+            self._at.generation,
             self._posts,
             self._limits,
             known=known,
             memory=memory,
             tally=self._tally,
-            addresses=self._addresses,
+            addresses=self._at.addresses,
             media=numbered,
             terms=terms,
-            newest=self._newest,
+            newest=self._at.newest,
             now=self._clock(),
             warn=self._warn,
             progress=self._progress,
         )
-
-    def _choose(self) -> None:
-        """Find out which generation answers, and under which name it knows itself. Raises what the first one said."""
-        if self._config.api == "legacy":
-            self._use_legacy()
-            return
-        try:
-            self._look(self._v1, V1)
-        except SourceUnavailable:
-            raise
-        except VelobuildError as error:
-            if self._config.api == "v1" or not self._is_legacy(error):
-                raise
-            self._use_legacy(error)
-
-    def _look(self, client: ApiClient, generation: Generation) -> None:
-        """One row of the list of posts. Raises what the client and `page_of` raise."""
-        asked: dict[str, str | int] = {"status": PUBLISHED, "page": 1, "per_page": 1}
-        if generation is V1:
-            # Short rows, which one broken post does not make a failure.
-            asked |= {"type": self._config.types[0], "compact": 1, **NEWEST_FIRST}
-        where = f"{client.base_url}/posts"
-        try:
-            body = client.get_json("posts", asked).body
-        except RecordMissing as error:
-            raise other_api(where, "there is no list of posts") from error
-        page = page_of(body, 1, generation=generation, resource="posts", where=where)
-        dates = [at for at in map(changed_at, page.items) if at is not None]
-        posts_first = generation is V1 and self._config.types[0] != "page"
-        self._newest = max(dates) if posts_first and dates else None
-        self._addresses = Addresses.of(site_of(self._config), body)
-        self._total = numbers_of(body).total or 0
-
-    def _is_legacy(self, found: VelobuildError) -> bool:
-        """Whether the older generation answers: with a list, or by asking for a key where the other asked for none."""
-        try:
-            self._look(self._legacy, LEGACY)
-        except TokenError as error:
-            return error.code == "VB2001" and not isinstance(found, TokenError)
-        except (ConfigError, ProtocolError, SourceUnavailable):
-            return False
-        return True
-
-    def _use_legacy(self, found: VelobuildError | None = None) -> None:
-        if not self._has_token:
-            raise ConfigError(
-                "PolyCMS's older API gives nothing without a key",
-                code="VB1201",
-                where=f"environment variable {self._config.token_env}",
-                hint=f"{KEY_HINT} as {self._config.token_env}",
-            ) from found
-        self._client, self._generation = self._legacy, LEGACY
 
     def _terms(self) -> str | None:
         """What tags and categories are called now: a renamed one leaves the dates of its posts as they were.
 
         None where all posts are read anyway: they are few, of several types, or of the older generation.
         """
-        if self._generation is LEGACY or len(self._posts.types) != 1 or self._total <= FEW:
+        if self._at.generation is LEGACY or len(self._posts.types) != 1 or self._at.total <= FEW:
             return None
         shown: list[Any] = []
         for resource in ("post-tags", "categories"):
@@ -212,11 +153,11 @@ class PolyCms(ApiSource):
     def _pages(self, known: Known, numbered: Numbered) -> Iterator[Delta]:
         pages = PageReading(
             self._client,
-            self._generation,
+            self._at.generation,
             self._limits,
             known,
             self._tally,
-            self._addresses,
+            self._at.addresses,
             numbered,
             self._clock(),
             self._warn,
@@ -234,19 +175,10 @@ class PolyCms(ApiSource):
         versions: dict[str, str] = {}
         if not self._has_token:
             return kept
-        listing = PolyListing(self._client, self._generation, "media", progress=self._progress)
+        listing = PolyListing(self._client, self._at.generation, "media", progress=self._progress)
         try:
-            for records in listing:
-                news: list[Media] = []
-                for record in records:
-                    media = self._media_entry(record, committed, versions)
-                    if media is not None:
-                        numbered[media.id] = (media.url, media.alt)
-                        versions[media.id] = version_of_entry(media)
-                        if not known.holds(MEDIA, media.id, versions[media.id]):
-                            news.append(media)
-                if news:
-                    yield Delta(MEDIA, upserts=tuple(news), versions={media.id: versions[media.id] for media in news})
+            entry = partial(self._media_entry, committed=committed, versions=versions, numbered=numbered)
+            yield from new_media(known, listing, entry, versions)
         except (TokenError, RecordMissing) as error:
             self._do_without(MEDIA, "media", error)
             return kept
@@ -255,10 +187,19 @@ class PolyCms(ApiSource):
             return kept | versions
         return versions
 
-    def _media_entry(self, record: Any, committed: dict[str, str], versions: dict[str, str]) -> Media | None:
+    def _media_entry(
+        self,
+        record: Any,
+        committed: dict[str, str],
+        versions: dict[str, str],
+        numbered: dict[str, tuple[str, str | None]],
+    ) -> Media | None:
         try:
-            raw = media_raw(record, self._addresses) if isinstance(record, dict) else record
-            return None if raw is None else media_of(raw)
+            raw = media_raw(record, self._at.addresses) if isinstance(record, dict) else record
+            media = None if raw is None else media_of(raw)
+            if media is not None:
+                numbered[media.id] = (media.url, media.alt)
+            return media
         except Unusable as error:
             self._leave_out(f"media: {title_of(record)}", error)
         try:
@@ -270,7 +211,7 @@ class PolyCms(ApiSource):
         return None
 
     def _settings(self, known: Known) -> Iterator[Delta]:
-        if self._generation is LEGACY:
+        if self._at.generation is LEGACY:
             return
         groups: Any = None
         try:
@@ -281,7 +222,7 @@ class PolyCms(ApiSource):
         try:
             if not isinstance(groups, dict):
                 groups = obj(self._client.get_json("public/settings").body).get("data")
-            settings = settings_of(cleaned(settings_raw(obj(groups), self._addresses)))
+            settings = settings_of(cleaned(settings_raw(obj(groups), self._at.addresses)))
         except (TokenError, RecordMissing) as error:
             self._do_without(SETTINGS, "public/settings", error)
             return

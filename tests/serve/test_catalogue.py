@@ -179,6 +179,25 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "test_l8_sighup_reads_the_secrets_anew_and_a_bad_configuration_keeps_the_old",
         "test_l8_sighup_reads_the_secrets_anew_and_a_bad_configuration_keeps_the_old",
     ),
+    "N1 a clock set back": (
+        "test_n1_a_wall_clock_that_is_set_back_stops_nothing",
+        "test_control_n1_a_wait_by_the_wall_clock_lasts_as_long_as_the_clock_was_set_back",
+    ),
+    "N2 a clock that is ahead": (
+        "test_a_clock_that_is_off_is_told_apart_from_a_forgery",
+        "test_control_i5_the_time_alone_is_what_refuses_an_old_delivery",
+    ),
+    "N4 two sites": (
+        "test_n4_several_sites_are_served_by_one_service_and_do_not_mix "
+        "test_n4_a_site_whose_build_hangs_holds_up_no_other test_n4_events_of_one_site_are_taken_for_no_other "
+        "test_processes_that_share_a_key_never_exceed_it_together",
+        "test_control_n4_one_build_process_for_all_lets_the_other_wait "
+        "test_control_processes_that_do_not_share_their_window_exceed_it",
+    ),
+    "N13 a day's quota": (
+        "test_n13_a_day_that_is_nearly_used_up_is_left_to_events",
+        "test_control_n13_a_day_with_quota_to_spare_is_looked_at",
+    ),
 }
 WHOLE_GROUPS = {"I": 12, "J": 10, "K": 12}
 
@@ -187,7 +206,7 @@ WHOLE_GROUPS = {"I": 12, "J": 10, "K": 12}
 def all_tests() -> set[str]:
     """The names of all tests, whatever is left out of this run."""
     found = set()
-    for folder in ("serve", "scenarios"):
+    for folder in ("serve", "scenarios", "http"):
         for file in (TESTS / folder).glob("test_*.py"):
             tree = ast.parse(file.read_text("utf-8"))
             found |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}

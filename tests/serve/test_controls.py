@@ -17,7 +17,7 @@ import pytest
 
 from tests.serve import vectors
 from tests.serve.door import NOW, SITE, door, hook
-from tests.serve.loop_stage import Stage, failing
+from tests.serve.loop_stage import Stage, done, failing
 from velobuild.config.schema import Secret
 from velobuild.serve.child import BuildChild
 from velobuild.serve.dialects import DIALECTS
@@ -153,6 +153,25 @@ def test_control_k12_between_two_looks_what_nobody_announces_is_not_found(stage:
     assert stage.builds == 0
     stage.passes(9_000)
     assert stage.builds >= 1
+
+
+def test_control_n1_a_wait_by_the_wall_clock_lasts_as_long_as_the_clock_was_set_back(stage: Stage) -> None:
+    began = stage.hours.monotonic
+    set_back_s = [0.0]
+    stage.loop._monotonic = lambda: began() - set_back_s[0]
+    stage.passes(10)
+    set_back_s[0] = 6 * 365 * 86_400.0
+    stage.arrives(stage.event(post="a"))
+    stage.passes(3_600)
+    assert stage.builds == 0, "neither for the event nor for the look that is due"
+
+
+def test_control_n13_a_day_with_quota_to_spare_is_looked_at(stage: Stage) -> None:
+    stage.builder.answer = lambda request: done(changed=0, calls_today=100)
+    stage.passes(550)
+    before = stage.builds
+    stage.passes(3_600)
+    assert stage.builds > before
 
 
 # --- processes

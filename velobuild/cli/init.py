@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 import tempfile
 import tomllib
@@ -13,29 +12,13 @@ from typing import TYPE_CHECKING
 import click
 
 from velobuild.cli.context import Context
-from velobuild.cli.init_kinds import KINDS, Answers, assignment, dotenv, dotenv_example, toml
-from velobuild.errors import ConfigError, OutputError
+from velobuild.cli.init_files import refuse_existing, write_site
+from velobuild.cli.init_kinds import KINDS, Answers, toml
+from velobuild.errors import ConfigError
 
 if TYPE_CHECKING:
     from velobuild.config.schema import Loaded, Secret
 
-IGNORED = (".env", ".velobuild/", "public")
-ABOUT = """\
----
-title: About
----
-
-This page is yours: edit `pages/about.md`. Every Markdown file in `pages/` becomes a page of the site.
-"""
-HELLO = """\
----
-title: Hello
-date: {today}
-tags: [First]
----
-
-This post is yours: edit it, or write another file beside it. docs/folder.md lists what its head may say.
-"""
 TOKEN_WRONG = frozenset({"VB2001", "VB2002"})
 ADDRESS_WRONG = frozenset({"VB1301", "VB1302", "VB2101", "VB2102", "VB2204"})
 DEFAULT_THEME = "plain"
@@ -74,7 +57,7 @@ def init(
     target = context.directory / (folder or "")
     if theme is not None:
         theme_folder(theme, where="--theme")
-    _refuse_existing(target)
+    refuse_existing(target)
     kind = source or (_asked_kind(context) if context.interactive else DEFAULT_KIND)
     answers = _answers(context, kind, url=url, workspace=workspace, path=path)
     token = _read_token() if token_stdin else _token(context, target, kind)
@@ -87,7 +70,7 @@ def init(
     trouble = _looked_at(context, loaded) if loaded is not None else frozenset[str]()
     if trouble and context.interactive and not click.confirm("Write the site all the same?", default=True, err=True):
         raise click.Abort
-    written = _write(target, answers, text, token)
+    written = write_site(target, answers, text, token)
     shown = os.path.relpath(target, context.directory)
     context.say(f"A new site in {shown if shown != '.' else 'this folder'}. Next:")
     for number, step in enumerate(_next_steps(context, answers, token, target, shown, trouble), 1):
@@ -243,79 +226,3 @@ def _next_steps(
         steps.append(f"put a read-only key into .env: {kind.variable}={'velo_…' if answers.kind == 'velocms' else '…'}")
     steps.append(f"velobuild {'' if shown == '.' else f'-C {shown} '}doctor, then build, then serve")
     return steps
-
-
-def _refuse_existing(target: Path) -> None:
-    taken = [name for name in ("velobuild.toml", ".env.example", "pages/about.md") if os.path.lexists(target / name)]
-    if taken:
-        raise ConfigError(
-            f"there is a {taken[0]} already, and init overwrites nothing",
-            code="VB1106",
-            where=str(target),
-            hint=f"name another folder, or move away: {', '.join(taken)}",
-        )
-
-
-def _write(target: Path, answers: Answers, text: str, token: str) -> list[str]:
-    files = {"velobuild.toml": text, ".env.example": dotenv_example(answers), "pages/about.md": ABOUT}
-    if answers.kind == "folder" and not (target / answers.path).exists():
-        from velobuild.model.ports import utc_now
-
-        files[f"{answers.path}/posts/hello.md"] = HELLO.format(today=f"{utc_now():%Y-%m-%d}")
-    try:
-        (target / "pages").mkdir(parents=True, exist_ok=True)
-        written = []
-        for name, content in files.items():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            with (target / name).open("x", encoding="utf-8") as file:
-                file.write(content)
-            written.append(name)
-        if _keep_secret(target / ".env", answers, token):
-            written.append(".env")
-        if _ignore(target / ".gitignore"):
-            written.append(".gitignore")
-    except OSError as error:
-        raise OutputError(
-            f"the new site cannot be written: {error.strerror}",
-            code="VB6002",
-            where=str(error.filename or target),
-            hint="check the folder's permissions and the free space",
-        ) from error
-    return sorted(written)
-
-
-def _keep_secret(file: Path, answers: Answers, token: str) -> bool:
-    """Write .env, or add the token to one that lacks it. Whether anything was written."""
-    if not os.path.lexists(file):
-        # Created with its final mode: there is no moment at which others could open it.
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-            out.write(dotenv(answers, token))
-        return True
-    if not token:
-        return False
-    from velobuild.config.secrets import read_dotenv
-
-    variable = KINDS[answers.kind].variable
-    if read_dotenv(file, warn=[]).get(variable) == token:
-        return False
-    if stat.S_IMODE(file.stat().st_mode) & 0o077:
-        # It is about to hold a secret.
-        file.chmod(0o600)
-    text = file.read_text("utf-8")
-    gap = "" if not text or text.endswith("\n") else "\n"
-    with file.open("a", encoding="utf-8") as out:
-        # The last line of a name counts, so that what stood there before stays readable.
-        out.write(f"{gap}{assignment(variable, token)}")
-    return True
-
-
-def _ignore(file: Path) -> bool:
-    """Add what git must not see to a .gitignore that may exist. Whether anything was missing."""
-    text = file.read_text("utf-8") if file.exists() else ""
-    missing = [line for line in IGNORED if line not in text.splitlines()]
-    if missing:
-        gap = "" if not text or text.endswith("\n") else "\n"
-        with file.open("a", encoding="utf-8") as out:
-            out.write(gap + "".join(f"{line}\n" for line in missing))
-    return bool(missing)

@@ -19,12 +19,13 @@ from velobuild.http.errors import RecordMissing
 from velobuild.model.entries import Collection, Delta, Media, SiteSettings
 from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
 from velobuild.sources.base import ApiSource, whole_settings
-from velobuild.sources.cometcms_api import API_PATH, COMETCMS, START, Entries, Library, media_id
+from velobuild.sources.cometcms_api import API_PATH, START, Entries, Library, media_id
 from velobuild.sources.cometcms_doctor import diagnose
 from velobuild.sources.cometcms_lists import Lists, locales_of, refuse_missing_locale
 from velobuild.sources.cometcms_pages import PageReading
 from velobuild.sources.cometcms_posts import Reading
 from velobuild.sources.cometcms_records import Drawing, fields_of, is_public, raw_media, shown
+from velobuild.sources.cometcms_refusals import COMETCMS
 from velobuild.sources.cometcms_schema import (
     ContentType,
     Roles,

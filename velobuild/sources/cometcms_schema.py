@@ -11,7 +11,8 @@ from velobuild.config.schema import FieldsConfig, SourceConfig
 from velobuild.errors import ConfigError
 from velobuild.http.client import ApiClient
 from velobuild.http.errors import RecordMissing, printable
-from velobuild.sources.cometcms_api import UNREADABLE, other_api
+from velobuild.sources.cometcms_api import UNREADABLE
+from velobuild.sources.cometcms_refusals import other_api
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
 TEXTS = frozenset({"markdown", "html"})

@@ -60,7 +60,8 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     ),
     "J1 slow peers": (
         "test_a_slow_peer_is_closed_when_its_time_is_over_however_it_drips "
-        "test_a_thousand_slow_connections_are_held_off_at_the_usual_limits",
+        "test_a_thousand_slow_connections_are_held_off_at_the_usual_limits "
+        "test_many_that_are_late_together_are_closed_a_few_at_a_time_and_all_of_them_soon",
         "test_control_uvicorn_alone_bears_slow_peers",
     ),
     "J2 large bodies": (

@@ -17,6 +17,7 @@ import resource
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal, cast
 
 import httptools
@@ -27,6 +28,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 LOG = logging.getLogger("velobuild.serve.guard")
 SPARE_FILES = 64
 SWEEP_S = 0.25
+SWEPT_AT_ONCE = 20
+BREATH_S = 0.005
+"""A thousand that came together are over their time together: between so many of them others are answered."""
 BACKLOG = 1024
 
 Phase = Literal["idle", "headers", "body", "reply"]
@@ -129,15 +133,18 @@ class Guard:
     def sweep(self) -> None:
         """Close what is over its time. Comes back by itself while there are connections."""
         now = self._monotonic()
+        left = SWEPT_AT_ONCE
         for phase, members in self._phases.items():
             allowed = self.limits.seconds(phase)
-            for connection, since in list(members.items()):
+            for connection, since in list(islice(members.items(), left)):
                 if now - since < allowed:
                     break
                 self.closed.late += phase != "idle" or connection.requests == 0
                 connection.drop()
                 self.left(connection)
-        self._sweep = asyncio.get_running_loop().call_later(SWEEP_S, self.sweep) if self.connections else None
+                left -= 1
+        again_s = SWEEP_S if left else BREATH_S
+        self._sweep = asyncio.get_running_loop().call_later(again_s, self.sweep) if self.connections else None
 
     def _oldest_waiting(self) -> Guarded | None:
         firsts = [next(iter(self._phases[phase].items()), None) for phase in WAITING]

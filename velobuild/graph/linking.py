@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Protocol
 from urllib.parse import quote, unquote, urlsplit
 
@@ -16,8 +16,11 @@ from velobuild.graph.pictures import Pictures
 from velobuild.graph.site import Site
 from velobuild.markup.prepare import Ref, Resolved, body_id
 from velobuild.markup.urls import origin
+from velobuild.model.assets import Asset
+from velobuild.model.entries import Media
 
-LINKS_KEPT = 5_000
+LINKS_KEPT = 15_000
+FILES_KEPT = 500
 FRAGMENT_CHARS = "/~!$&'()*+,;=:@?-._"
 AT_PATH = "SELECT 1 FROM permalink WHERE path = ?"
 FORMER = "SELECT permalink.path FROM former_path JOIN permalink USING (post_id) WHERE former_path.path = ?"
@@ -59,19 +62,18 @@ class Linking:
         self._assets = AssetTable(connection)
         self._warnings = warnings
         self._warned: set[tuple[str, str]] = set()
-        self._links: dict[tuple[str, str], tuple[Resolved, bool]] = {}
+        self._own_origin = origin(site.base_url)
+        # A link without a host (`https:///x`) leads into the site too.
+        self._near = frozenset({*site.own_origins, "http://", "https://"})
+        self._links = lru_cache(maxsize=LINKS_KEPT)(self._link)
+        self._files = lru_cache(maxsize=FILES_KEPT)(self._file_at)
 
     def resolve(self, ref: Ref, where: str, locale: str = "") -> Resolved | None:
         """What stands in the page for an address in a body; None to drop it. `where` names the body for findings,
         `locale` is its language: of several posts that a link may mean, the one in the same language is meant."""
         if ref.kind != "link":
             return self._file(ref, where)
-        key = (locale, ref.url)
-        if key not in self._links:
-            if len(self._links) >= LINKS_KEPT:
-                self._links.clear()
-            self._links[key] = self._link(ref.url, locale)
-        answer, found = self._links[key]
+        answer, found = self._links(ref.url, locale)
         # Each body is named, whichever is rendered first: else the findings would depend on the number of workers.
         if not found:
             self._warn_once(ref.url, where, _dead_link(ref.url))
@@ -91,8 +93,7 @@ class Linking:
 
     def _file(self, ref: Ref, where: str) -> Resolved | None:
         address, mark, fragment = ref.url.partition("#")
-        asset = self._assets.get(address)
-        record = self._pictures.media_at(address)
+        asset, record = self._files(address)
         alt = ref.alt or (record.alt if record else None)
         if asset is not None:
             url = self._site.url_of(f"/{asset.path}")
@@ -100,27 +101,32 @@ class Linking:
         if "//" not in address:  # A file of the site's own `static` folder, from its root or beside the page.
             url = self._site.url_of(ref.url) if address.startswith("/") else ref.url
             return Resolved(url, ref.width_px, ref.height_px, alt)
-        if origin(address) in self._fetched_origins:
+        at = origin(address)
+        if at in self._fetched_origins:
             width = ref.width_px or (record.width_px if record else None)
             height = ref.height_px or (record.height_px if record else None)
             return Resolved(ref.url, width, height, alt, placeholder=True) if ref.kind == "image" else None
         if self._site.config.source.external_media == "drop":
             return None
         # The shipped themes' pages load nothing unencrypted, so readers would see a gap that nobody was told of.
-        at = origin(address)
         if at is not None and at.startswith("http:") and at not in self._site.own_origins:
             self._warn_once("http:", where, _unencrypted(ref))
         return Resolved(ref.url, ref.width_px, ref.height_px, alt)
 
+    def _file_at(self, address: str) -> tuple[Asset | None, Media | None]:
+        return self._assets.get(address), self._pictures.media_at(address)
+
     def _link(self, url: str, locale: str) -> tuple[Resolved, bool]:
         """(what stands in the page, whether it leads somewhere)."""
         site = self._site
+        at = origin(url)
+        if at is not None and at not in self._near:
+            return Resolved(url), True
         try:
             parts = urlsplit(url)
         except ValueError:  # `https://[half` is no address, yet browsers make a link of it.
             return Resolved(url), True
-        at = origin(url)
-        if parts.netloc and at not in site.own_origins:
+        if parts.netloc and at is None:
             return Resolved(url), True
         address, mark, fragment = url.partition("#")
         asset = self._assets.get(address)
@@ -136,7 +142,7 @@ class Linking:
         if not path.startswith("/"):
             return Resolved(url), True
         # The site's own full address is how a text in one language leads to a page in another.
-        folder = "" if parts.netloc and at == origin(site.base_url) else site.locales.folder(locale)
+        folder = "" if parts.netloc and at == self._own_origin else site.locales.folder(locale)
         found = self._local_path(path, locale, folder)
         if found is not None:
             return Resolved(site.url_of(found) + self._own_rest(parts.query, parts.fragment)), True
@@ -156,17 +162,22 @@ class Linking:
 
         What lies at the same path below `folder`, that of the body's locale, comes first.
         """
+        if not folder and self._is_there(path):
+            return path
         bare = path.rstrip("/")
         plain = tuple(dict.fromkeys((path, f"{bare}/", bare or "/")))
         ways = (*(folder + way for way in plain), *plain) if folder else plain
         for way in ways:
-            if way in self._pages.fixed_paths or self._connection.execute(AT_PATH, (way,)).fetchone():
+            if self._is_there(way):
                 return way
         for way in ways:
             moved = self._connection.execute(FORMER, (way,)).fetchone()
             if moved is not None:
                 return str(moved[0])
         return self._by_slug(path, locale)
+
+    def _is_there(self, path: str) -> bool:
+        return path in self._pages.fixed_paths or self._connection.execute(AT_PATH, (path,)).fetchone() is not None
 
     def _by_slug(self, path: str, locale: str) -> str | None:
         """The post that the path's last part names, where the CMS's own site may lay posts out otherwise than ours."""

@@ -23,9 +23,8 @@ from velobuild.errors import ConfigError
 from velobuild.serve.activation import inherited, listening, url_of, without
 from velobuild.serve.logs import NAME, log_to, say
 from velobuild.serve.metrics import exposition
-from velobuild.serve.receiver import Seen
 from velobuild.serve.reconcile import Silence, Timetable, budget, interval_s
-from velobuild.serve.service import door_warning
+from velobuild.serve.seen import Seen, door_warning
 from velobuild.serve.status import BuildRow, SiteStatus, read_status, status_json, write_status
 from velobuild.serve.status_page import is_near, page, pages
 

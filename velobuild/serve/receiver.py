@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -33,6 +32,7 @@ from velobuild.model.ports import Clock
 from velobuild.serve.dialects import DIALECTS, SMALL
 from velobuild.serve.queue import NO_WORK, Event, Letter, Queue
 from velobuild.serve.queue_commit import PATIENCE_S, TRY_AGAIN_S, GroupCommit
+from velobuild.serve.seen import Seen
 from velobuild.serve.webhook import (
     Claim,
     Dialect,
@@ -84,25 +84,6 @@ class SiteHook:
 
     def keys_of(self, dialect: Dialect) -> Mapping[int, bytes]:
         return self._keys[dialect.name]
-
-
-@dataclass(slots=True)
-class Seen:
-    """What came to a site's door since the service started."""
-
-    accepted: int = 0
-    unusable: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    refused_in_a_row: int = 0
-    by_secret: Counter[int] = field(default_factory=Counter)
-    """Number of the secret → deliveries that it proved: one that is idle may be dropped."""
-    accepted_at: datetime | None = None
-    refused_at: datetime | None = None
-    refused_since: datetime | None = None
-    """The first refusal after the last delivery that was accepted."""
-    ping_at: datetime | None = None
-    skew_s: float | None = None
-    """How far the clocks were apart at the last authentic delivery that was not fresh, in seconds."""
 
 
 class _TooLarge(Exception):

@@ -13,36 +13,32 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from velobuild.config.schema import Loaded, Secret
 from velobuild.errors import VelobuildError
 from velobuild.model.ports import Clock
 from velobuild.serve.child import BuildChild
-from velobuild.serve.guard import Guard, Guarded, Limits, configured, connections_allowed
+from velobuild.serve.draining import Server, drain
+from velobuild.serve.guard import Guard, Limits, configured, connections_allowed
 from velobuild.serve.hearing import Hearing
 from velobuild.serve.logs import say
 from velobuild.serve.loop import SiteLoop
 from velobuild.serve.metrics import exposition
 from velobuild.serve.queue import Kept, Queue
-from velobuild.serve.receiver import PREFIX, Receiver, Seen, SiteHook, application
+from velobuild.serve.receiver import PREFIX, Receiver, SiteHook, application
+from velobuild.serve.seen import Seen, door_warning
 from velobuild.serve.status import SiteStatus, plain, post_json, queue_json, record_json, status_json, write_status
 from velobuild.serve.status_page import pages
 
-DRAIN_S = 2.0
-"""How long a connection that was accepted may take to send its request while the service ends."""
 LAST_BUILD_S = 1.0
 END_S = 2.5
 EVENTS_SHOWN = 20
-REFUSED_FOR = timedelta(hours=1)
-REFUSED_MANY = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +103,10 @@ class Service:
                 cache=cache,
                 clock=clock,
                 variables=variables,
-                told=lambda status, folder=one.loaded.state: self._told(folder, status),  # type: ignore[misc]
+                told=partial(self._told, one.loaded.state),
                 status=status,
                 secrets=lambda: self.secrets,
-                also_warn=lambda name=name: self._door_warning(name) or self._hearings[name].warning(),  # type: ignore[misc]
+                also_warn=partial(self._warning, name),
             )
             self._hearings[name] = Hearing(name, self._loops[name], self._queue, clock=clock)
         self._threads = [
@@ -191,8 +187,8 @@ class Service:
         }
         return {key: plain(value) for key, value in values.items()}
 
-    def _door_warning(self, name: str) -> str | None:
-        return door_warning(self._seen(name), self._clock())
+    def _warning(self, name: str) -> str | None:
+        return door_warning(self._seen(name), self._clock()) or self._hearings[name].warning()
 
     # The event loop's thread.
 
@@ -276,41 +272,3 @@ class Service:
         # A thread that is left waits for one of the operator's commands: its events are finished, and it ends with us.
         if not any(thread.is_alive() for thread in self._threads):
             self._queue.close()
-
-
-class Server(uvicorn.Server):
-    """uvicorn's server, which leaves the signals to the service."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-async def drain(server: uvicorn.Server) -> None:
-    """Accept no further connection, let those that were accepted be answered, and stop.
-
-    A socket that a service manager holds goes on collecting connections for our successor.
-    """
-    for listener in server.servers:
-        listener.close()
-    clock = asyncio.get_running_loop().time
-    until = clock() + DRAIN_S
-    while clock() < until and not server.force_exit and any(is_owed(c) for c in server.server_state.connections):
-        await asyncio.sleep(0.01)
-    server.should_exit = True
-
-
-def is_owed(connection: object) -> bool:
-    """Whether somebody waits for an answer, or has only just come and may be about to ask."""
-    return isinstance(connection, Guarded) and (connection.phase != "idle" or connection.requests == 0)
-
-
-def door_warning(seen: Seen, now: datetime) -> str | None:
-    """What an hour of nothing but refusals means, or None."""
-    since = seen.refused_since
-    if since is None or seen.refused_in_a_row < REFUSED_MANY or now - since < REFUSED_FOR:
-        return None
-    return (
-        f"every delivery since {since:%Y-%m-%d %H:%M} UTC was refused: is the secret wrong, or a clock? "
-        "The CMS will disable the webhook"
-    )

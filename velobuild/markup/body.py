@@ -129,7 +129,6 @@ def _excerpt(html: str, words: int, all_text: str) -> str:
     Items and captions are none of it: some editors put their words into a paragraph, others do not.
     """
     pieces, length, done = [], 0, 0
-    notes = "fnref" in html
     for found in PARAGRAPH.finditer(html):
         start = found.end()
         if start <= done:
@@ -138,7 +137,7 @@ def _excerpt(html: str, words: int, all_text: str) -> str:
         if found[1] != "p":
             continue
         inner = html[start:done]
-        text = text_of(_without_note_marks(inner) if notes else inner)
+        text = text_of(_without_note_marks(inner) if "fnref" in inner else inner)
         pieces.append(text)
         length += count_words(text)
         if length > words:

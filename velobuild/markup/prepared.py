@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from velobuild.errors import Diagnostic, Severity
 from velobuild.markup.headings import Heading
@@ -27,8 +27,7 @@ SlotKind = Literal["a", "z", "i", "s", "v", "p"]
 FRAGMENT_LINK = re.compile(r'(<a(?: [^\s=">]+="[^"]*")*? href=")#')
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(NamedTuple):  # Bodies are full of them, and a frozen dataclass takes three times as long to make.
     """An address in a body. `url` is absolute, root-relative, or (local pages only) relative; a fragment is kept.
 
     `width_px` and `height_px` are what the body says. `external` holds for links that leave the site and its CMS.
@@ -58,8 +57,8 @@ class Resolved:
     placeholder: bool = False
 
 
-# Made once: `json.dumps` makes one at each call.
-_plain = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+# Made once: `json.dumps` makes one at each call. What it gets holds no circles.
+_plain = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 Resolve = Callable[[Ref], Resolved | None]
 
@@ -150,22 +149,23 @@ def encode(prepared: Prepared) -> bytes:
     rest = [
         prepared.words,
         prepared.text,
-        [[r.kind, r.url, r.alt, r.width_px, r.height_px, r.external, r.attributes] for r in prepared.refs],
+        prepared.refs,
         _plain_toc(prepared.toc),
         [[w.code, w.what, w.where, w.hint, w.severity.value, w.excerpt] for w in prepared.warnings],
     ]
-    return f"{_plain(rest)}\n{prepared.html}".encode()
+    # Apart, here and in `decode`: one character beyond ASCII makes a whole string wide, and the HTML is the longest.
+    return b"%b\n%b" % (_plain(rest).encode(), prepared.html.encode())
 
 
 def decode(encoded: bytes) -> Prepared:
     """The inverse of `encode`. Raises: ValueError, if the bytes were not made by it."""
-    head, newline, html = encoded.decode().partition("\n")
+    head, newline, html = encoded.partition(b"\n")
     if not newline:
         raise ValueError("not an encoded body")
-    words, text, refs, toc, warnings = json.loads(head)
+    words, text, refs, toc, warnings = json.loads(head.decode())
     return Prepared(
-        html=html,
-        refs=tuple([Ref(*row) for row in refs]),
+        html=html.decode(),
+        refs=tuple(map(Ref._make, refs)),
         toc=_toc(toc),
         words=words,
         text=text,

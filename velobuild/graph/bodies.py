@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -24,6 +25,8 @@ BODIES = (
     "ORDER BY post_id"
 )
 BODY = "SELECT format, body, input, title FROM body JOIN post ON post.id = post_id WHERE post_id = ?"
+# Nearly every link of a body, with nothing in its path to decode: to take the others apart costs many times as much.
+ORDINARY = re.compile(r"(?:(https?://[A-Za-z0-9.:-]+)|(?!//))(/[A-Za-z0-9_~./-]*)(?:[?#][!-~]*)?")
 # Links to files of these kinds are media as well, if the CMS or one of its media hosts holds them.
 FILE_ENDINGS = frozenset(["png", "jpg", "jpeg", "gif", "webp", "avif", "mp4", "m4a", "webm", "mp3", "ogg", "pdf"])
 
@@ -56,16 +59,29 @@ def media_of(prepared: Prepared) -> tuple[str, ...]:
 
 def links_of(prepared: Prepared, site: Site) -> tuple[str, ...]:
     """By which names a body's links may lead to pages of the site, sorted."""
-    found = set()
-    for ref in prepared.refs:
-        if ref.kind == "link" and not ref.url.startswith(("#", "mailto:", "tel:")):
-            try:
-                parts = urlsplit(ref.url)
-            except ValueError:
-                continue
-            if not parts.netloc or origin(ref.url) in site.own_origins:
-                found.add(link_name(parts.path))
+    own_origins = site.own_origins
+    found = {_name_on_site(ref.url, own_origins) for ref in prepared.refs if ref.kind == "link"}
     return tuple(sorted(found - {""}))
+
+
+def _name_on_site(url: str, own_origins: tuple[str, ...]) -> str:
+    """By which name a link may lead to a page of the site; "" if it cannot."""
+    ordinary = ORDINARY.fullmatch(url)
+    if ordinary:
+        beginning, path = ordinary.groups()
+        return path.rstrip("/").rpartition("/")[2] if not beginning or _is_own(beginning, own_origins) else ""
+    if url.startswith(("#", "mailto:", "tel:")):
+        return ""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return link_name(parts.path) if not parts.netloc or origin(url) in own_origins else ""
+
+
+@lru_cache(maxsize=1024)
+def _is_own(beginning: str, own_origins: tuple[str, ...]) -> bool:
+    return origin(beginning) in own_origins
 
 
 def link_name(path: str) -> str:

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from velobuild.content.database import Connection
 from velobuild.content.memo import Memo
 from velobuild.errors import Diagnostic
-from velobuild.graph.bodies import page_key, prepare_page, remember, unprepared, warnings_of
+from velobuild.graph.bodies import PreparedBody, page_key, prepare_page, remember, unprepared, warnings_of
 from velobuild.graph.reader import Reader
 from velobuild.graph.site import Site
 from velobuild.pipeline.making import render_problem, settle
 from velobuild.pipeline.run import Run
 from velobuild.render.workers import prepare_bodies
+
+REMEMBERED_TOGETHER = 512
+"""Bodies of one transaction: each one writes the same few pages of the indexes anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,12 @@ def prepare(run: Run, connection: Connection, site: Site) -> Ready:
             run.warn(finding)
     failed: dict[str, Diagnostic] = {}
     done = 0
+    waiting: list[PreparedBody] = []
     for bodies in prepare_bodies(site, missing, jobs=site.config.build.jobs):
-        remember(connection, bodies.prepared)
+        waiting += bodies.prepared
+        if len(waiting) >= REMEMBERED_TOGETHER:
+            remember(connection, waiting)
+            waiting.clear()
         done += len(bodies.prepared) + len(bodies.failed)
         if run.progress is not None and len(missing) > 1:
             run.progress("prepare", done, len(missing), None)
@@ -63,6 +70,7 @@ def prepare(run: Run, connection: Connection, site: Site) -> Ready:
         failed |= bodies.failed
         if run.options.profile:
             run.bodies_us += [(body.prepare_us, body.post_id) for body in bodies.prepared]
+    remember(connection, waiting)
     page_keys = _prepare_pages(run, connection, site)
     if failed and len(failed) == len(keys):
         raise render_problem(list(failed.values()))

@@ -16,6 +16,7 @@ from velobuild.markup.base import own_base
 from velobuild.markup.bounds import bounded
 from velobuild.markup.headings import outline
 from velobuild.markup.links import Rewriting
+from velobuild.markup.plain import plain_tree
 from velobuild.markup.prepared import Prepared
 from velobuild.markup.tags import OPAQUE, end_of, text_of
 from velobuild.markup.text import clean_text, count_words, first_words
@@ -51,15 +52,19 @@ def prepare(body: str, format: BodyFormat, options: MarkupOptions) -> Prepared:
         root = parsed(_balanced(html))
         html = inside(root)
     else:
-        warnings += sanitize.losses(html, options.embeds)
-        html, cut = bounded(html, frames=bool(options.embeds))
-        if cut and CUT not in warnings:
-            warnings.append(CUT)
-        root, html = sanitize.sanitized_tree(html, options.embeds)
+        root, html = plain_tree(html) or _cleaned(html, options.embeds, warnings)
     if options.html == "text":
         root = parsed(_paragraphs(root))
         html = inside(root)
     return _rewritten(root, html, options, warnings)
+
+
+def _cleaned(html: str, embeds: tuple[str, ...], warnings: list[Diagnostic]) -> tuple[LexborNode, str]:
+    warnings += sanitize.losses(html, embeds)
+    html, cut = bounded(html, frames=bool(embeds))
+    if cut and CUT not in warnings:
+        warnings.append(CUT)
+    return sanitize.sanitized_tree(html, embeds)
 
 
 def _as_html(body: str, format: BodyFormat, options: MarkupOptions, warnings: list[Diagnostic]) -> str:

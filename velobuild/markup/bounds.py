@@ -42,13 +42,18 @@ LONE = re.compile(r"<+(?![A-Za-z/!?])")
 TAG = re.compile(rf"<(/?)({NAME})((?:{ATTRIBUTE}){{0,60}}+)\s*+/?>")
 
 
+def is_small(html: str) -> bool:
+    """Whether no nesting that fits into `html` can cost much."""
+    return len(html) < UNCHECKED_CHARACTERS and html.count("<") < UNCHECKED_TAGS
+
+
 def bounded(html: str, *, frames: bool = False, small_too: bool = False) -> tuple[str, bool]:
     """`html` with at most so much nesting as a parser can take in time, and whether anything was left out.
 
     Text is kept. `frames` keeps iframe tags. Small bodies come back as they are, unless `small_too` says that there
     are many.
     """
-    if not small_too and len(html) < UNCHECKED_CHARACTERS and html.count("<") < UNCHECKED_TAGS:
+    if not small_too and is_small(html):
         return html, False
     html = LONE.sub(lambda run: "&lt;" * len(run[0]), html)
     return _Reader(html, frames).read()

@@ -3,7 +3,7 @@
 A policy names what is allowed; all else goes. Sanitizing is the last step that parses what an author wrote and the
 only one that decides about safety: what comes after it moves, removes, or adds text that was escaped. None of the
 allowed elements changes how a parser reads what follows (no svg, math, style, noscript, template, textarea), so
-parsing the result again gives the same tree.
+parsing the result again gives the same tree. It is spared only a body that it would leave as it is (`markup.plain`).
 """
 
 from __future__ import annotations

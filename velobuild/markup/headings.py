@@ -67,6 +67,7 @@ def _nested(rows: list[Heading], start: int, end: int) -> tuple[Heading, ...]:
         stop = start + 1
         while stop < end and rows[stop].level > first.level:
             stop += 1
-        tree.append(Heading(first.level, first.id, first.title, _nested(rows, start + 1, stop)))
+        alone = stop == start + 1
+        tree.append(first if alone else Heading(first.level, first.id, first.title, _nested(rows, start + 1, stop)))
         start = stop
     return tuple(tree)

@@ -79,15 +79,18 @@ class Rewriting:
         self._html = markup = without_opaque(html) if self.trusted else html
         pieces: list[str] = []
         done = 0
+        ends = self._ends
         for tag in TOUCHED.finditer(markup):
             start, end = tag.span()
             if start < self._passed:
                 continue
             ended, name, given = tag.groups()
-            if ended:
-                written = self._ended(ended)
-            else:
+            if not ended:
                 written = self._opened(name, given or "", end)
+            elif ends and ends[-1][0] == ended:
+                written = ends.pop()[1]
+            else:
+                continue
             if written is not None:
                 pieces += (html[done:start], written)
                 done = max(end, self._passed)
@@ -111,9 +114,6 @@ class Rewriting:
         if name == "input":
             return None if self.trusted else self._control(given, end)
         return self._player(name, given)
-
-    def _ended(self, name: str) -> str | None:
-        return self._ends.pop()[1] if self._ends and self._ends[-1][0] == name else None
 
     def _ref(self, ref: Ref) -> int:
         self.refs.append(ref)

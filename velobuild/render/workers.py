@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from velobuild.content.database import FILE_NAME, connect, snapshot
+from velobuild.content.database import FILE_NAME, Connection, connect, snapshot
 from velobuild.errors import ContentProblem, Diagnostic, OutputError
 from velobuild.graph.bodies import PreparedBody, prepare_body
 from velobuild.graph.reader import Reader
@@ -106,23 +106,29 @@ def worker_count(jobs: int, items: int) -> int:
 
 def prepare_bodies(site: Site, post_ids: Sequence[str], *, jobs: int) -> Iterator[Bodies]:
     """Prepare bodies, in chunks, in the order of `post_ids`."""
+    if not post_ids:
+        return
+    # Not before: a build that finds nothing to do needs no parsers. Not later: forked workers share what is loaded.
+    import velobuild.markup.body  # noqa: F401
+
+    connections: list[Connection] = []
 
     def chunk(start: int) -> Bodies:
+        if not connections:
+            connections.append(opened.enter_context(closing(connect(site.state / FILE_NAME, read_only=True))))
         done: list[PreparedBody] = []
         failed: dict[str, Diagnostic] = {}
-        with (
-            closing(connect(site.state / FILE_NAME, read_only=True)) as connection,
-            Alarm(site.config.limits.render_s) as alarm,
-        ):
+        with Alarm(site.config.limits.render_s) as alarm:
             for post_id in post_ids[start : start + CHUNK]:
                 try:
                     with alarm.set(f"post id {post_id}"):
-                        done.append(prepare_body(connection, site, post_id))
+                        done.append(prepare_body(connections[0], site, post_id))
                 except ContentProblem as error:
                     failed[post_id] = error.diagnostics[0]
         return Bodies(tuple(done), failed)
 
-    return _spread(chunk, len(post_ids), worker_count(jobs, len(post_ids)))
+    with ExitStack() as opened:
+        yield from _spread(chunk, len(post_ids), worker_count(jobs, len(post_ids)))
 
 
 def render_all(job: RenderJob, *, jobs: int) -> Iterator[Rendered]:

@@ -23,6 +23,7 @@ PLAIN = [
     '<p><img src="https://cdn.a-b.example/x%20y.jpg" alt="what it shows" width="20" height="10"></p>',
     '<table><caption>c</caption><thead><tr><th colspan="2">h</th></tr></thead>'
     '<tbody><tr><td align="left">1</td><td>2</td></tr></tbody></table>',
+    '<p>"a" &quot;b&quot; id=&quot;no&quot;<br />c</p><hr /><p><a href="/&amp;quot;" /><img src="/x" alt="" /></a></p>',
     '<pre><code class="language-c++">if (a &lt; b)\n  c();\n</code></pre>',
 ]
 # What cleaning changes, or what may only be told by it.
@@ -36,7 +37,9 @@ NOT_PLAIN = [
     "<p >spaced</p>",
     "<p>a raw > sign</p>",
     "<p>a raw & sign</p>",
-    "<p>&#106;&quot;</p>",
+    "<p>&#106;</p>",
+    '<p title="&quot;">x</p>',
+    "<p title=x />",
     "<p>no\xa0break</p>",
     "\ufeff<p>x</p>",
     "<p>one\rline</p>",
@@ -96,7 +99,25 @@ def test_a_body_that_is_large_enough_to_hurt_is_never_plain() -> None:
     assert plain_tree("<b>" * UNCHECKED_TAGS + "</b>" * UNCHECKED_TAGS) is None
 
 
-TEXTS = ["a", " ", "é", "中", "\n", "&amp;", "&lt;", "&nbsp;", ' id="q" ', "\ufeff", "\u2028", "=", "&", ">"]
+TEXTS = [
+    "a",
+    " ",
+    "é",
+    "中",
+    "\n",
+    "&amp;",
+    "&lt;",
+    "&nbsp;",
+    ' id="q" ',
+    "&quot;",
+    " id=&quot;",
+    " /",
+    "\ufeff",
+    "\u2028",
+    "=",
+    "&",
+    ">",
+]
 ADDRESSES = ["/a/b?x=1&amp;y=2#f", "https://a-b.example/%", "https://xn--a.example/x", "#f", "#c-f", "#", "//e", "a"]
 VALUES = {
     "id": ["x", "c-y", "é", "a b"],
@@ -121,7 +142,9 @@ TEXT = st.lists(st.sampled_from(TEXTS), max_size=4).map("".join)
 
 def nested(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     element = st.tuples(NAMES, ATTRIBUTES, inner).map(lambda one: f"<{one[0]}{one[1]}>{one[2]}</{one[0]}>")
-    void = st.tuples(st.sampled_from(["br", "hr", "img"]), ATTRIBUTES).map(lambda one: f"<{one[0]}{one[1]}>")
+    void = st.tuples(st.sampled_from(["br", "hr", "img"]), ATTRIBUTES, st.sampled_from([">", " />"])).map(
+        lambda one: f"<{one[0]}{one[1]}{one[2]}"
+    )
     rows = st.lists(inner, max_size=3).map(lambda cells: "".join(f"<tr><td>{cell}</td></tr>" for cell in cells))
     return st.lists(element | void | rows.map("<table><tbody>{}</tbody></table>".format), max_size=3).map("".join)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -163,6 +164,7 @@ def source_of(id: str) -> str:
 
 
 SLUG_BYTES_MAX = 200
+ASCII_WORD = re.compile("[a-z0-9]+")
 # Names that Windows, and so many people's copies of a site, cannot hold.
 DEVICE_NAMES = frozenset({"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in "0123456789¹²³")})
 
@@ -173,6 +175,8 @@ def slugify(text: str) -> str:
     Keeps every script's letters, digits and marks (without its vowel signs, Hindi cannot be read); drops what is
     invisible. At most `SLUG_BYTES_MAX` bytes of UTF-8, cut at a character.
     """
+    if text.isascii():  # The same, for a fraction of the work.
+        return "-".join(ASCII_WORD.findall(text.lower()))[:SLUG_BYTES_MAX].strip("-")
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", text).lower())
     spaced = "".join(char if is_word_char(char) else " " for char in folded if unicodedata.category(char) != "Cf")
     return cut_bytes("-".join(spaced.split()), SLUG_BYTES_MAX).strip("-")

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from velobuild.content.codec import published_at
-from velobuild.graph.answers import in_locale
 from velobuild.graph.views import CommentView, MediaView, TermView
 from velobuild.markup.prepare import Heading, prepare_comment
 from velobuild.model.entries import DRAFT, Post
-from velobuild.model.keys import Query
 from velobuild.model.reads import Field
 
 if TYPE_CHECKING:
@@ -110,23 +108,11 @@ class PostCore:
 
     @cached_property
     def previous(self) -> str | None:
-        return self._beside(Query(where=in_locale(self.locale), after_id=self.id, limit=1), "next")
+        return self._reader.order.older(self.id, self.locale)
 
     @cached_property
     def next(self) -> str | None:
-        return self._beside(Query(where=in_locale(self.locale), before_id=self.id, limit=1), "previous")
-
-    def _beside(self, query: Query, back: str) -> str | None:
-        """The id of a neighbour, who is told that this post is its own on the other side (`back`).
-
-        That is so since the order is total and holds every public post of the language; and pages come in it, so that
-        every second question is answered already.
-        """
-        found = next(iter(self._reader.answers.ids(query)), None)
-        other = None if found is None else self._reader.core(found)
-        if other is not None:
-            other.__dict__.setdefault(back, self.id)
-        return found
+        return self._reader.order.newer(self.id, self.locale)
 
     @cached_property
     def comments(self) -> list[CommentView]:

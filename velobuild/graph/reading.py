@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from velobuild.content.database import Connection
 from velobuild.graph.answers import Answers, Where, count_key, posts_key, related_key, total_key
+from velobuild.graph.order import Order
 from velobuild.graph.site import Site
 from velobuild.model.keys import Query
 from velobuild.model.reads import Answer, Reads
@@ -27,6 +28,7 @@ class Recorder:
     def __init__(self, connection: Connection, site: Site) -> None:
         self.site = site
         self.answers = Answers(connection, site)
+        self.order = Order(self.answers)
         self._connection = connection
         self._known: dict[str, Any] = {}
         self._noted: dict[str, Answer] = {}
@@ -90,7 +92,7 @@ class Recorder:
         key = posts_key(query)
         self._asked[key] = None
         if key not in self._known:
-            self._known[key] = ids = self.answers.ids(query)
+            self._known[key] = ids = self.order.ids(query)
             self._note(key, lambda: self.answers.posts_answer(query, ids))
         found: tuple[str, ...] = self._known[key]
         return found

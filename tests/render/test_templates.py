@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import Markup, escape
 
 from tests.graph.rig import CONFIG, Blog, dated, page, post
 from tests.render.stage import rendered, theme_of, themed, write
@@ -19,7 +20,9 @@ from velobuild.config.schema import SiteConfig
 from velobuild.config.shipped import folder
 from velobuild.errors import ContentProblem, Diagnostic, Severity
 from velobuild.model.outputs import Target
+from velobuild.model.reads import Field, Reads
 from velobuild.render.renderers import Rendering
+from velobuild.render.templates import escaped
 
 HOSTILE = "\"><script>alert(1)</script>'&"
 
@@ -48,6 +51,12 @@ def test_values_are_escaped_whatever_a_templates_name(tmp_path: Path, name: str)
     blog = themed(tmp_path, {name: "{{ local.title }}"})
     blog.pages(page("about", title=HOSTILE, template=name))
     assert rendered(blog, "about/index.html") == "&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;&#39;&amp;"
+
+
+def test_what_is_put_out_is_escaped_as_markupsafe_escapes_it() -> None:
+    own = type("Own", (), {"__html__": lambda self: "<b>"})()
+    for value in (*map(chr, range(0x3000)), HOSTILE, "", Markup("<p>"), own, None, 3, ("<",)):
+        assert escaped(value) == str(escape(value))
 
 
 def test_control_without_escaping_the_title_would_be_script(tmp_path: Path) -> None:
@@ -319,3 +328,25 @@ def test_a_post_that_a_template_prints_by_mistake_prints_no_place_in_memory(tmp_
 
 def test_white_space_of_a_line_that_holds_a_tag_alone_goes(tmp_path: Path) -> None:
     assert shown(tmp_path, "a\n  {% if true %}\nb\n  {% endif %}\nc", config=CONFIG) == "a\nb\nc"
+
+
+@pytest.mark.parametrize(
+    ("template", "fields"),
+    [
+        ("empty", None),
+        ("{{ page.title }}", Field.TITLE),
+        ("{{ page.description }}", Field.SEO | Field.EXCERPT),
+        ("{{ page.image }}", Field.COVER | Field.PICTURE),
+        ("{{ page.published }}{{ page.updated }}", Field.PUBLISHED | Field.UPDATED),
+    ],
+)
+def test_a_page_has_read_of_its_post_what_the_template_asked_of_either(
+    tmp_path: Path, template: str, fields: Field | None
+) -> None:
+    blog = themed(tmp_path, {"post.html": template}).posts(post("tea"))
+    rendering = Rendering(blog.reader, theme_of(blog))
+    rendering.reader.begin()
+    rendering.file(blog.by_path()["tea/index.html"])
+    reads = rendering.reader.taken()
+    blog.connection.close()
+    assert reads == Reads(((1, int(fields or 0)),), (), frozenset({"template:post.html"}))

@@ -113,5 +113,9 @@ class Site:
         """A full URL for a root-relative one; full URLs come back unchanged."""
         if not url.startswith("/") or url.startswith("//"):
             return url
+        return self._own_host + url
+
+    @cached_property
+    def _own_host(self) -> str:
         parts = urlsplit(self.base_url)
-        return f"{parts.scheme}://{parts.netloc}{url}"
+        return f"{parts.scheme}://{parts.netloc}"

@@ -192,17 +192,35 @@ class SiteView:
         self._reader = reader
         self._current_url = current_url
         self._locale = reader.site.locales.default if locale is None else locale
-        config, folder = reader.site.config, reader.site.locales.folder(self._locale)
-        self.language = reader.site.language(self._locale)
-        self.base_url = reader.site.base_url
-        self.home_url = reader.site.url_of(f"{folder}/")
-        # "" where the site has no such page.
-        archive, tags = config.urls.archive, reader.taxonomy.index
-        self.archive_url = reader.site.url_of(folder + archive) if archive else ""
-        self.tags_url = reader.site.url_of(folder + tags) if tags else ""
 
     def __repr__(self) -> str:
         return "<the site>"
+
+    @property
+    def language(self) -> str:
+        return self._reader.site.language(self._locale)
+
+    @property
+    def base_url(self) -> str:
+        return self._reader.site.base_url
+
+    @property
+    def home_url(self) -> str:
+        return self._own_url("/")
+
+    @property
+    def archive_url(self) -> str:
+        """ "" where the site has no such page."""
+        return self._own_url(self._reader.site.config.urls.archive)
+
+    @property
+    def tags_url(self) -> str:
+        """ "" where the site has no such page."""
+        return self._own_url(self._reader.taxonomy.index)
+
+    def _own_url(self, path: str) -> str:
+        site = self._reader.site
+        return site.url_of(site.locales.folder(self._locale) + path) if path else ""
 
     @property
     def title(self) -> str:
@@ -261,18 +279,43 @@ class SiteView:
 
 @dataclass(frozen=True, slots=True)
 class PageView:
-    """The page that is being rendered. `title` is a fallback: templates name the page themselves."""
+    """The page that is being rendered. `title` is a fallback: templates name the page themselves.
+
+    What it says of its post, or of the site, counts as read once a template asks for it.
+    """
 
     kind: Literal["home", "list", "post", "tag", "tags", "archive", "year", "page", "404", "redirect"]
-    title: str
     url: str
     canonical: str
-    description: str | None = None
-    image: MediaView | None = None
+    _site: SiteView = field(repr=False, compare=False)
     noindex: bool = False
-    published: datetime | None = None
-    updated: datetime | None = None
+    _post: PostView | None = field(repr=False, compare=False, default=None)
+    _title: str | None = field(repr=False, compare=False, default=None)
+    _description: str | None = field(repr=False, compare=False, default=None)
     _versions: Versions | None = field(repr=False, compare=False, default=None)
+
+    @property
+    def title(self) -> str:
+        if self._title is not None:
+            return self._title
+        return (self._post or self._site).title
+
+    @property
+    def description(self) -> str | None:
+        post = self._post
+        return self._description if post is None else post.seo_description or post.excerpt or None
+
+    @property
+    def image(self) -> MediaView | None:
+        return self._post.image if self._post else None
+
+    @property
+    def published(self) -> datetime | None:
+        return self._post.published if self._post else None
+
+    @property
+    def updated(self) -> datetime | None:
+        return self._post.updated if self._post else None
 
     @property
     def translations(self) -> list[LanguageView]:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import jinja2
 from jinja2.bccache import Bucket
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from velobuild.errors import ContentProblem
 from velobuild.graph.answers import in_locale
@@ -32,6 +32,8 @@ from velobuild.render.theme import Theme
 
 NO_ATTRIBUTE = re.compile(r"'(?:[\w.]+\.)?(\w+) object' has no attribute '(\w+)'")
 NOT_DEFINED = re.compile(r"'(\w+)' is undefined")
+# What markupsafe replaces.
+TO_ESCAPE = re.compile("[&<>'\"]")
 # Different at each call, so no two builds would agree.
 NOT_REPRODUCIBLE = ("random",)
 FRAGMENTS_KEPT = 20_000
@@ -44,10 +46,24 @@ COMPILED_KEPT = 500
 INTERNAL = frozenset({"absolute_content", "fields", "is_draft", "key", "num"})
 
 
+def escaped(value: Any) -> str:
+    """What `escape` gives, without a new object for what has nothing to escape: nearly every value of a page."""
+    if type(value) is Markup or (type(value) is str and TO_ESCAPE.search(value) is None):
+        return value
+    return escape(value)
+
+
 class _Template(jinja2.Template):
     """Jinja keeps the module of a template that is imported without context, and with it what its making read: the
     second page would use it without having read anything. So a module is kept only where its making read templates and
     static files alone, for pages in one language, and each page that uses it has then read those."""
+
+    @classmethod
+    def from_code(cls, environment: Any, code: CodeType, globals: Any, uptodate: Any = None) -> jinja2.Template:
+        template = super().from_code(environment, code, globals, uptodate)
+        # Compiled templates escape what they put out with this name, and with no other.
+        template.root_render_func.__globals__["escape"] = escaped
+        return template
 
     def _get_default_module(self, ctx: Any = None) -> Any:
         environment = self.environment
@@ -94,11 +110,21 @@ class _Environment(jinja2.Environment):
         self.reader = reader
         self.language = reader.site.config.site.language
         self.modules: dict[tuple[str, str], tuple[Any, frozenset[str]]] = {}
+        self._loaded: dict[str, tuple[str, jinja2.Template]] = {}
 
     def get_template(self, name: Any, parent: str | None = None, globals: Any = None) -> jinja2.Template:
-        if isinstance(name, str):
-            self.reader.saw(template_key(self.join_path(name, parent) if parent else name))
-        return super().get_template(name, parent, globals)
+        if not isinstance(name, str):
+            return super().get_template(name, parent, globals)
+        key, template = self._loaded.get(name) or (template_key(name), None)
+        self.reader.saw(key)
+        if template is None:
+            template = super().get_template(name, parent, globals)
+            self._loaded[name] = key, template
+        return template
+
+    def make_globals(self, d: Any) -> Any:
+        """The environment's own, which nobody changes for a single template: Jinja's chain of two costs each page."""
+        return self.globals
 
     def select_template(self, names: Any, parent: str | None = None, globals: Any = None) -> jinja2.Template:
         if isinstance(names, jinja2.Undefined) or not names:
@@ -189,46 +215,23 @@ class Templates:
         reader, params = self._reader, target.params
         locale = params.get("locale", reader.site.locales.default)
         self._site, self._locale = SiteView(reader, target.url, locale), locale
-        site = self._site
-        self._environment.language = site.language
-        context: dict[str, Any] = {"site": site}
-        about: dict[str, Any] = {"title": site.title}
+        self._environment.language = self._site.language
+        context: dict[str, Any] = {"site": self._site}
+        about: dict[str, Any] = {}
         if target.route == "post":
-            post = reader.require_post(params["id"])
-            context["post"] = post
-            about = {
-                "title": post.title,
-                "description": post.seo_description or post.excerpt or None,
-                "image": post.image,
-                "published": post.published,
-                "updated": post.updated,
-            }
+            context["post"] = about["_post"] = reader.require_post(params["id"])
         elif target.route in {"home", "list", "tag", "year"}:
-            where: Any = tuple((name, params[name]) for name in ("tag", "year") if name in params)
-            where = where or in_locale(locale)
-            shown = Query(where=where, order="oldest", limit=params["limit"], offset=params["start"])
-            context["posts"] = reader.posts(shown)[::-1]
-            context["pager"] = Pager(
-                params["number"],
-                params["newer_url"],
-                params["older_url"],
-                params["newest_url"],
-                params["oldest_url"],
-                reader,
-                where,
-                params["size"],
-            )
+            context.update(self._of_list(params, locale))
             if target.route == "tag":
                 context["tag"] = term = reader.term(params["tag"])
-                about["title"] = term.name if term else plain_tag(params["tag"])
+                about["_title"] = term.name if term else plain_tag(params["tag"])
             elif target.route == "year":
                 own, year = year_of_value(params["year"])
                 context["year"] = reader.year(year, own)
-                about["title"] = str(year)
+                about["_title"] = str(year)
         elif target.route == "page":
-            local = reader.local_page(params["id"])
-            context["local"] = local
-            about = {"title": local.title, "description": local.description}
+            context["local"] = local = reader.local_page(params["id"])
+            about = {"_title": local.title, "_description": local.description}
         elif target.route == "redirect":
             context["target_url"] = params["target_url"]
             about["noindex"] = True
@@ -237,8 +240,24 @@ class Templates:
         if locale:
             about["_versions"] = Versions(reader, locale, target.route, params)
         kind: Any = target.route
-        context["page"] = PageView(kind=kind, url=target.url, canonical=reader.site.absolute(target.url), **about)
+        context["page"] = PageView(kind, target.url, reader.site.absolute(target.url), self._site, **about)
         return context
+
+    def _of_list(self, params: Mapping[str, Any], locale: str) -> dict[str, Any]:
+        where: Any = tuple((name, params[name]) for name in ("tag", "year") if name in params)
+        where = where or in_locale(locale)
+        shown = Query(where=where, order="oldest", limit=params["limit"], offset=params["start"])
+        pager = Pager(
+            params["number"],
+            params["newer_url"],
+            params["older_url"],
+            params["newest_url"],
+            params["oldest_url"],
+            self._reader,
+            where,
+            params["size"],
+        )
+        return {"posts": self._reader.posts(shown)[::-1], "pager": pager}
 
     # What templates may call.
 

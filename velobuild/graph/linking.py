@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Protocol
 from urllib.parse import quote, unquote, urlsplit
 
@@ -16,8 +16,11 @@ from velobuild.graph.pictures import Pictures
 from velobuild.graph.site import Site
 from velobuild.markup.prepare import Ref, Resolved, body_id
 from velobuild.markup.urls import origin
+from velobuild.model.assets import Asset
+from velobuild.model.entries import Media
 
-LINKS_KEPT = 5_000
+LINKS_KEPT = 15_000
+FILES_KEPT = 500
 FRAGMENT_CHARS = "/~!$&'()*+,;=:@?-._"
 AT_PATH = "SELECT 1 FROM permalink WHERE path = ?"
 FORMER = "SELECT permalink.path FROM former_path JOIN permalink USING (post_id) WHERE former_path.path = ?"
@@ -59,19 +62,17 @@ class Linking:
         self._assets = AssetTable(connection)
         self._warnings = warnings
         self._warned: set[tuple[str, str]] = set()
-        self._links: dict[tuple[str, str], tuple[Resolved, bool]] = {}
+        # A link without a host (`https:///x`) leads into the site too.
+        self._near = frozenset({*site.own_origins, "http://", "https://"})
+        self._links = lru_cache(maxsize=LINKS_KEPT)(self._link)
+        self._files = lru_cache(maxsize=FILES_KEPT)(self._file_at)
 
     def resolve(self, ref: Ref, where: str, locale: str = "") -> Resolved | None:
         """What stands in the page for an address in a body; None to drop it. `where` names the body for findings,
         `locale` is its language: of several posts that a link may mean, the one in the same language is meant."""
         if ref.kind != "link":
             return self._file(ref, where)
-        key = (locale, ref.url)
-        if key not in self._links:
-            if len(self._links) >= LINKS_KEPT:
-                self._links.clear()
-            self._links[key] = self._link(ref.url, locale)
-        answer, found = self._links[key]
+        answer, found = self._links(ref.url, locale)
         # Each body is named, whichever is rendered first: else the findings would depend on the number of workers.
         if not found:
             self._warn_once(ref.url, where, _dead_link(ref.url))
@@ -91,8 +92,7 @@ class Linking:
 
     def _file(self, ref: Ref, where: str) -> Resolved | None:
         address, mark, fragment = ref.url.partition("#")
-        asset = self._assets.get(address)
-        record = self._pictures.media_at(address)
+        asset, record = self._files(address)
         alt = ref.alt or (record.alt if record else None)
         if asset is not None:
             url = self._site.url_of(f"/{asset.path}")
@@ -112,15 +112,20 @@ class Linking:
             self._warn_once("http:", where, _unencrypted(ref))
         return Resolved(ref.url, ref.width_px, ref.height_px, alt)
 
+    def _file_at(self, address: str) -> tuple[Asset | None, Media | None]:
+        return self._assets.get(address), self._pictures.media_at(address)
+
     def _link(self, url: str, locale: str) -> tuple[Resolved, bool]:
         """(what stands in the page, whether it leads somewhere)."""
         site = self._site
+        at = origin(url)
+        if at is not None and at not in self._near:
+            return Resolved(url), True
         try:
             parts = urlsplit(url)
         except ValueError:  # `https://[half` is no address, yet browsers make a link of it.
             return Resolved(url), True
-        at = origin(url)
-        if parts.netloc and at not in site.own_origins:
+        if parts.netloc and at is None:
             return Resolved(url), True
         address, mark, fragment = url.partition("#")
         asset = self._assets.get(address)

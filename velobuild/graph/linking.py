@@ -62,6 +62,7 @@ class Linking:
         self._assets = AssetTable(connection)
         self._warnings = warnings
         self._warned: set[tuple[str, str]] = set()
+        self._own_origin = origin(site.base_url)
         # A link without a host (`https:///x`) leads into the site too.
         self._near = frozenset({*site.own_origins, "http://", "https://"})
         self._links = lru_cache(maxsize=LINKS_KEPT)(self._link)
@@ -100,14 +101,14 @@ class Linking:
         if "//" not in address:  # A file of the site's own `static` folder, from its root or beside the page.
             url = self._site.url_of(ref.url) if address.startswith("/") else ref.url
             return Resolved(url, ref.width_px, ref.height_px, alt)
-        if origin(address) in self._fetched_origins:
+        at = origin(address)
+        if at in self._fetched_origins:
             width = ref.width_px or (record.width_px if record else None)
             height = ref.height_px or (record.height_px if record else None)
             return Resolved(ref.url, width, height, alt, placeholder=True) if ref.kind == "image" else None
         if self._site.config.source.external_media == "drop":
             return None
         # The shipped themes' pages load nothing unencrypted, so readers would see a gap that nobody was told of.
-        at = origin(address)
         if at is not None and at.startswith("http:") and at not in self._site.own_origins:
             self._warn_once("http:", where, _unencrypted(ref))
         return Resolved(ref.url, ref.width_px, ref.height_px, alt)
@@ -141,7 +142,7 @@ class Linking:
         if not path.startswith("/"):
             return Resolved(url), True
         # The site's own full address is how a text in one language leads to a page in another.
-        folder = "" if parts.netloc and at == origin(site.base_url) else site.locales.folder(locale)
+        folder = "" if parts.netloc and at == self._own_origin else site.locales.folder(locale)
         found = self._local_path(path, locale, folder)
         if found is not None:
             return Resolved(site.url_of(found) + self._own_rest(parts.query, parts.fragment)), True
@@ -161,17 +162,22 @@ class Linking:
 
         What lies at the same path below `folder`, that of the body's locale, comes first.
         """
+        if not folder and self._is_there(path):
+            return path
         bare = path.rstrip("/")
         plain = tuple(dict.fromkeys((path, f"{bare}/", bare or "/")))
         ways = (*(folder + way for way in plain), *plain) if folder else plain
         for way in ways:
-            if way in self._pages.fixed_paths or self._connection.execute(AT_PATH, (way,)).fetchone():
+            if self._is_there(way):
                 return way
         for way in ways:
             moved = self._connection.execute(FORMER, (way,)).fetchone()
             if moved is not None:
                 return str(moved[0])
         return self._by_slug(path, locale)
+
+    def _is_there(self, path: str) -> bool:
+        return path in self._pages.fixed_paths or self._connection.execute(AT_PATH, (path,)).fetchone() is not None
 
     def _by_slug(self, path: str, locale: str) -> str | None:
         """The post that the path's last part names, where the CMS's own site may lay posts out otherwise than ours."""

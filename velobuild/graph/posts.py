@@ -107,6 +107,10 @@ class PostCore:
         return self._reader.pictures.first_picture(self._prepared)
 
     @cached_property
+    def tags(self) -> list[TermView]:
+        return self._reader.tags_of(self.post)
+
+    @cached_property
     def previous(self) -> str | None:
         return self._reader.order.older(self.id, self.locale)
 
@@ -197,7 +201,7 @@ class PostView:
     @property
     def tags(self) -> list[TermView]:
         self.fields |= TAGS
-        return self._reader.tags_of(self._core.post)
+        return list(self._core.tags)
 
     @property
     def image(self) -> MediaView | None:

@@ -23,6 +23,7 @@ RefKind = Literal["link", "image", "file"]
 SlotKind = Literal["a", "z", "i", "s", "v", "p"]
 """Link start and end, picture, `<source>`, and the attributes src and poster of a player."""
 
+SLOT = re.compile(f"{SLOT_OPEN}([a-z])([0-9]+){SLOT_CLOSE}")
 # Nothing but a tag begins with a raw `<` here, and every value stands in double quotes.
 FRAGMENT_LINK = re.compile(r'(<a(?: [^\s=">]+="[^"]*")*? href=")#')
 
@@ -95,15 +96,13 @@ def fill(prepared: Prepared, resolve: Resolve) -> str:
     if not refs:
         return prepared.html
     answers = [resolve(ref) for ref in refs]
-    first, *slots = prepared.html.split(SLOT_OPEN)
-    pieces = [first]
-    for piece in slots:
-        mark, _, text = piece.partition(SLOT_CLOSE)
-        number = int(mark[1:])
+    # The text between two slots, a slot's kind, its number, the text, and so on.
+    pieces = SLOT.split(prepared.html)
+    for at in range(1, len(pieces), 3):
+        number = int(pieces[at + 1])
         answer = answers[number]
-        if answer is not None:
-            pieces.append(_filled(mark[0], refs[number], answer))
-        pieces.append(text)
+        pieces[at] = "" if answer is None else _filled(pieces[at], refs[number], answer)
+        pieces[at + 1] = ""
     return "".join(pieces)
 
 

@@ -99,11 +99,15 @@ MUTANTS = (
         "to note a template that is absent",
         "a_template_that_was_absent_appears",
         TEMPLATES,
-        """            self.reader.saw(template_key(self.join_path(name, parent) if parent else name))
-        return super().get_template(name, parent, globals)""",
-        """            found = super().get_template(name, parent, globals)
-            self.reader.saw(template_key(self.join_path(name, parent) if parent else name))
-        return super().get_template(name, parent, globals)""",
+        """        self.reader.saw(key)
+        if template is None:
+            template = super().get_template(name, parent, globals)
+""",
+        """        if template is None:
+            template = super().get_template(name, parent, globals)
+        self.reader.saw(key)
+        if template is not None:
+""",
     ),
     Mutant(
         "to note the templates that a list of names passed over",

@@ -18,8 +18,8 @@ from velobuild.config.schema import LimitsConfig
 from velobuild.errors import ContentProblem, Diagnostic, OutputError, SourceUnavailable
 from velobuild.graph.routes import expand
 from velobuild.model.entries import BodyFormat
-from velobuild.model.outputs import OutputFile, Phase, Target
-from velobuild.publish.releases import write_file
+from velobuild.model.outputs import OutputFile, Target
+from velobuild.publish.releases import Writer
 from velobuild.render.workers import PARALLEL_FROM, Alarm, RenderJob, Write, prepare_bodies, render_all, worker_count
 
 POST = "{{ post.title }} {{ post.content }} {{ post.previous.title if post.previous }}"
@@ -41,10 +41,10 @@ def blog(tmp_path: Path) -> Iterator[Blog]:
     made.connection.close()
 
 
-def job(blog: Blog, folder: Path, *, write: Write = write_file, targets: list[Target] | None = None) -> RenderJob:
+def job(blog: Blog, folder: Path, *, write: Write | None = None, targets: list[Target] | None = None) -> RenderJob:
     folder.mkdir()
     chosen = expand(blog.reader) if targets is None else targets
-    return RenderJob(blog.site, theme_of(blog), folder, {}, write, chosen)
+    return RenderJob(blog.site, theme_of(blog), {}, write or Writer(folder), chosen)
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
@@ -106,15 +106,14 @@ def test_one_post_that_fails_is_reported_and_the_others_are_made(tmp_path: Path)
 TESTS = os.getpid()
 
 
-def dies(folder: Path, path: str, content: bytes, phase: Phase) -> OutputFile:
+def dies(file: OutputFile, content: bytes) -> None:
     assert os.getpid() != TESTS, "no worker was made"
-    if path == "p007/index.html":
+    if file.path == "p007/index.html":
         os.kill(os.getpid(), signal.SIGKILL)
-    return write_file(folder, path, content, phase)
 
 
-def is_full(folder: Path, path: str, content: bytes, phase: Phase) -> OutputFile:
-    raise OutputError("the disk is full", code="VB6001", where=path, hint="free some space")
+def is_full(file: OutputFile, content: bytes) -> None:
+    raise OutputError("the disk is full", code="VB6001", where=file.path, hint="free some space")
 
 
 def test_l7_a_worker_that_the_kernel_ends_is_a_clean_error(blog: Blog, tmp_path: Path) -> None:

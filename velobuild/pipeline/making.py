@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from velobuild.content.database import Connection
@@ -20,7 +19,7 @@ from velobuild.model.reads import Reads
 from velobuild.pipeline.keeping import keep_files_of, keep_page, live_posts
 from velobuild.pipeline.run import Run
 from velobuild.pipeline.tracing import Tracing
-from velobuild.publish.releases import Staging, write_file
+from velobuild.publish.releases import Staging, Writer
 from velobuild.render.theme import Theme
 from velobuild.render.workers import Rendered, RenderFailed, RenderJob, render_all
 
@@ -77,8 +76,8 @@ def make(
     again = [path for path in plan.fresh if path not in broken and staging.keep(path) is None]
     plan.causes.update({path: Cause("file", path, "it was edited or removed") for path in again})
     shown = [target for target in targets if target.path in plan.causes and target.path not in broken]
-    with run.phase("render"):
-        job = RenderJob(site, theme, staging.folder, known, partial(write_file, stamp=staging.stamp), shown)
+    with run.phase("render"), Writer(staging.folder, staging.stamp) as write:
+        job = RenderJob(site, theme, known, write, shown)
         failed += render(run, job, staging, tracing, plan.causes)
     last = live_posts(staging.live)
     refuse_wide(failed, len(posts))
@@ -133,7 +132,7 @@ def render(
     for _, finding in sorted(warned.items(), key=lambda row: (row[0][0], row[0][1] or "")):
         run.warn(finding)
     if again:  # Somebody edited files of the live release: they are written anew, and no others.
-        for rendered in render_all(RenderJob(job.site, job.theme, job.folder, {}, job.write, again), jobs=1):
+        for rendered in render_all(RenderJob(job.site, job.theme, {}, job.write, again), jobs=1):
             for one in rendered.files:
                 staging.record(one.file)
             failed += rendered.failed

@@ -33,7 +33,7 @@ from velobuild.pipeline.run import Run
 from velobuild.pipeline.tracing import FILES, PAGES, POSTS, Plan, Tracing
 from velobuild.publish.guard import SecretScan, shrink
 from velobuild.publish.inplace import InPlace
-from velobuild.publish.releases import Releases, write_file
+from velobuild.publish.releases import Releases, Writer
 from velobuild.publish.update import Update
 from velobuild.render.theme import Theme
 from velobuild.render.workers import RenderJob, render_all
@@ -232,17 +232,18 @@ def _render(
     targets = sorted(plan.targets, key=lambda target: target.route != "post")
     files: list[OutputFile] = []
     made: list[Made] = []
-    for rendered in render_all(RenderJob(site, theme, staged.folder, live, write_file, targets), jobs=1):
-        if rendered.failed:
-            return None
-        for one in rendered.files:
-            path = one.file.path
-            made.append(Made(by_path[path], one.file, one.reads, plan.causes[path].encode(), one.render_us))
-            if not one.same:
-                files.append(one.file)
-        for finding in rendered.warnings:
-            run.warn(finding)
-        tracing.made(made, rendered.answers)
-        run.recording_us += rendered.recording_us
-        made = []
+    with Writer(staged.folder) as write:
+        for rendered in render_all(RenderJob(site, theme, live, write, targets), jobs=1):
+            if rendered.failed:
+                return None
+            for one in rendered.files:
+                path = one.file.path
+                made.append(Made(by_path[path], one.file, one.reads, plan.causes[path].encode(), one.render_us))
+                if not one.same:
+                    files.append(one.file)
+            for finding in rendered.warnings:
+                run.warn(finding)
+            tracing.made(made, rendered.answers)
+            run.recording_us += rendered.recording_us
+            made = []
     return files

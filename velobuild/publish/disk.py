@@ -10,8 +10,9 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from velobuild.errors import OutputError
 
 FILE_MODE = 0o644
 FOLDER_MODE = 0o755
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 16
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: opening a FIFO that someone put in a file's place must not wait for a writer.
@@ -109,49 +110,75 @@ def make_folder(folder: Path) -> None:
             new.chmod(FOLDER_MODE)
 
 
-def open_folder(root: Path, names: Sequence[str], *, create: bool = False) -> int:
-    """A descriptor (the caller closes it) of the folder `root/names…`, of which no part is a symlink.
+class Descent:
+    """The way from a folder down to where the last file lay, kept open: the next file most often lies beside it.
 
-    O_NOFOLLOW on the whole path would guard its last name only: a planted link among the parents would be followed.
+    No part of it is a symlink, however late one was planted: O_NOFOLLOW on a whole path would guard its last name only.
+    Files in the order of their paths need the fewest calls. Of one thread and one process.
     """
-    here = os.open(root, FOLDER)
-    try:
-        for name in names:
-            there = _enter(here, name, create=create)
-            os.close(here)
-            here = there
-    except BaseException:
-        os.close(here)
-        raise
-    return here
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._names: list[str] = []
+        self._open: list[int] = []
+
+    def __enter__(self) -> Descent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def parent_of(self, path: str, *, create: bool = False) -> tuple[int, str]:
+        """The open folder in which `root/path` lies, valid until the next call, and its last name. Raises OSError."""
+        *names, name = path.split("/")
+        if not self._open:
+            self._open.append(os.open(self._root, FOLDER))
+        if names != self._names:
+            shared = takewhile(lambda pair: pair[0] == pair[1], zip(names, self._names, strict=False))
+            self._climb(sum(1 for _ in shared))
+            for folder in names[len(self._names) :]:
+                self._open.append(_enter(self._open[-1], folder, create=create))
+                self._names.append(folder)
+        return self._open[-1], name
+
+    def close(self) -> None:
+        """Let go of all folders; the next call opens them anew."""
+        self._climb(-1)
+
+    def _climb(self, depth: int) -> None:
+        while len(self._open) > depth + 1:
+            os.close(self._open.pop())
+        del self._names[max(0, depth) :]
 
 
 def _enter(here: int, name: str, *, create: bool) -> int:
-    try:
+    if not create:
         return os.open(name, FOLDER, dir_fd=here)
-    except FileNotFoundError:
-        if not create:
-            raise
-    with suppress(FileExistsError):  # another worker made it in the meantime
+    # Not opened first: where files are created, most folders are new.
+    try:
         os.mkdir(name, FOLDER_MODE, dir_fd=here)
+    except FileExistsError:  # from before, or another worker made it in the meantime
+        return os.open(name, FOLDER, dir_fd=here)
     there = os.open(name, FOLDER, dir_fd=here)
     try:
-        os.fchmod(there, FOLDER_MODE)
+        _set_mode(there, os.fstat(there), FOLDER_MODE)
     except BaseException:
         os.close(there)
         raise
     return there
 
 
+def _set_mode(opened: int, found: os.stat_result, mode: int) -> None:
+    """The umask, or a default of the folder above, may have given another one."""
+    if stat.S_IMODE(found.st_mode) != mode:
+        os.fchmod(opened, mode)
+
+
 @contextmanager
 def parent_of(root: Path, path: str, *, create: bool = False) -> Iterator[tuple[int, str]]:
     """The open folder in which `root/path` lies, and its last name."""
-    *folders, name = path.split("/")
-    parent = open_folder(root, folders, create=create)
-    try:
-        yield parent, name
-    finally:
-        os.close(parent)
+    with Descent(root) as descent:
+        yield descent.parent_of(path, create=create)
 
 
 def create_file(root: Path, path: str, chunks: Iterable[bytes], *, mtime_s: int | None = None) -> None:
@@ -160,19 +187,23 @@ def create_file(root: Path, path: str, chunks: Iterable[bytes], *, mtime_s: int 
     The size is read back: a disk that took fewer bytes than it said must not publish a cut page.
     """
     with parent_of(root, path, create=True) as (parent, name):
-        file = os.open(name, NEW_FILE, FILE_MODE, dir_fd=parent)
+        create_in(parent, name, chunks, mtime_s=mtime_s)
+
+
+def create_in(parent: int, name: str, chunks: Iterable[bytes], *, mtime_s: int | None = None) -> None:
+    """`create_file` in an open folder."""
+    file = os.open(name, NEW_FILE, FILE_MODE, dir_fd=parent)
+    try:
         try:
-            try:
-                _write_all(file, chunks)
-                os.fchmod(file, FILE_MODE)
-                if mtime_s is not None:
-                    os.utime(file, (mtime_s, mtime_s))
-            finally:
-                os.close(file)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(name, dir_fd=parent)
-            raise
+            _write_all(file, chunks)
+            if mtime_s is not None:
+                os.utime(file, (mtime_s, mtime_s))
+        finally:
+            os.close(file)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name, dir_fd=parent)
+        raise
 
 
 def _write_all(file: int, chunks: Iterable[bytes]) -> None:
@@ -185,8 +216,10 @@ def _write_all(file: int, chunks: Iterable[bytes]) -> None:
             if written == 0:
                 raise OSError(errno.EIO, "nothing could be written")
             left = left[written:]
-    if os.fstat(file).st_size != size:
-        raise OSError(errno.EIO, f"the file has {os.fstat(file).st_size} bytes, {size} were written")
+    found = os.fstat(file)
+    if found.st_size != size:
+        raise OSError(errno.EIO, f"the file has {found.st_size} bytes, {size} were written")
+    _set_mode(file, found, FILE_MODE)
 
 
 @contextmanager
@@ -216,7 +249,13 @@ def digest(file: int) -> str:
 
 def fingerprint_file(root: Path, path: str) -> tuple[str, Identity]:
     """SHA-256 and identity of `root/path`. Raises OSError if it, or a folder above it, is a link or not what it was."""
-    with parent_of(root, path) as (parent, name), open_regular(parent, name) as file:
+    with parent_of(root, path) as (parent, name):
+        return fingerprint_in(parent, name)
+
+
+def fingerprint_in(parent: int, name: str) -> tuple[str, Identity]:
+    """`fingerprint_file` in an open folder."""
+    with open_regular(parent, name) as file:
         return digest(file), Identity.of(os.fstat(file))
 
 
@@ -234,10 +273,10 @@ def link_file(source_root: Path, source: str, root: Path, path: str) -> Identity
 
 def files_below(root: Path) -> Iterator[str]:
     """Every path below `root` that is not a folder, as `a/b`; symlinks are named, never followed. Raises OSError."""
-    waiting = [""]
+    place, waiting = os.fspath(root), [""]
     while waiting:
         folder = waiting.pop()
-        with os.scandir(root / folder) as entries:
+        with os.scandir(f"{place}/{folder}") as entries:
             for entry in entries:
                 path = f"{folder}{entry.name}"
                 if entry.is_dir(follow_symlinks=False):

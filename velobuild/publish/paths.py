@@ -28,6 +28,8 @@ def check_path(path: str) -> str:
 
 def fold(path: str) -> str:
     """Equal for paths that are one file where case or Unicode normal form does not count (macOS, Windows)."""
+    if path.isascii():
+        return path.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
 
 
@@ -68,7 +70,8 @@ def _fault(path: str) -> str | None:
         encoded = path.encode()
     except UnicodeEncodeError:
         return "holds half a character (a lone surrogate)"
-    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in path):
+    plain = path.isascii() and path.isprintable()
+    if not plain and any(ord(character) < 32 or 127 <= ord(character) < 160 for character in path):
         return "holds a control character"
     if path.startswith("/"):
         return "is absolute"
@@ -77,7 +80,7 @@ def _fault(path: str) -> str | None:
     names = path.split("/")
     if any(name in ("", ".", "..") for name in names):
         return "has an empty name, `.` or `..` in it"
-    if unicodedata.normalize("NFC", path) != path:
+    if not plain and unicodedata.normalize("NFC", path) != path:
         return "is not in Unicode normal form NFC"
     if len(encoded) > PATH_BYTES_MAX or any(len(name.encode()) > NAME_BYTES_MAX for name in names):
         return f"is too long (a name may have {NAME_BYTES_MAX} bytes)"

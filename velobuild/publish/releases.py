@@ -23,10 +23,10 @@ from velobuild.publish.history import History
 from velobuild.publish.manifest import Manifest, ReleaseInfo
 from velobuild.publish.place import check_one_disk, check_place, foreign
 from velobuild.publish.shelf import TEMPORARY, Shelf, no_release
-from velobuild.publish.staging import Staging, write_file
+from velobuild.publish.staging import Staging, Writer, write_file
 from velobuild.publish.update import Update, log_of, updates_in
 
-__all__ = ["Releases", "Staging", "write_file"]
+__all__ = ["Releases", "Staging", "Writer", "write_file"]
 
 KEPT_ON_A_FULL_DISK = 2
 PLENTY_BYTES = 8 << 30

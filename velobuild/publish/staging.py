@@ -18,7 +18,7 @@ from typing import Protocol
 from velobuild.errors import OutputError
 from velobuild.model.outputs import OutputFile, OutputKind, Phase, Published
 from velobuild.publish import disk, manifest
-from velobuild.publish.disk import Identity, disk_errors
+from velobuild.publish.disk import Descent, Identity, disk_errors
 from velobuild.publish.guard import Guard, Staged
 from velobuild.publish.manifest import Manifest
 from velobuild.publish.paths import Claims, check_path
@@ -43,18 +43,37 @@ class Home(Protocol):
         ...
 
 
-def write_file(
-    folder: Path, path: str, content: bytes, phase: Phase = Phase.PAGES, *, stamp: Stamp | None = None
-) -> OutputFile:
-    """Write one new file below a staging folder; for worker processes, whose parent then calls `record`.
+class Writer:
+    """Writes new files below a staging folder; for worker processes, whose parent then calls `record`.
 
-    `stamp` gives the file its time, which `record` then need not. Raises GuardRefused VB5003 for an unsafe path,
-    OutputError if the bytes did not all reach the file.
+    `stamp` gives the files their times, which `record` then need not. Ends with `close`, or with its process.
     """
-    check_path(path)
-    with disk_errors("a file could not be written", path):
-        disk.create_file(folder, path, [content], mtime_s=None if stamp is None else stamp(path))
-    return OutputFile(path, hashlib.sha256(content).hexdigest(), len(content), phase)
+
+    def __init__(self, folder: Path, stamp: Stamp | None = None) -> None:
+        self._descent = Descent(folder)
+        self._stamp = stamp
+
+    def __call__(self, file: OutputFile, content: bytes) -> None:
+        """The file, as its description says it. Raises GuardRefused VB5003 for an unsafe path, OutputError if the bytes
+        did not all reach the file."""
+        check_path(file.path)
+        with disk_errors("a file could not be written", file.path):
+            parent, name = self._descent.parent_of(file.path, create=True)
+            disk.create_in(parent, name, [content], mtime_s=self._stamp(file.path) if self._stamp else None)
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._descent.close()
+
+
+def write_file(folder: Path, path: str, content: bytes, phase: Phase = Phase.PAGES) -> OutputFile:
+    """One new file below a staging folder. Raises as `Writer` does."""
+    file = OutputFile(path, hashlib.sha256(content).hexdigest(), len(content), phase)
+    with Writer(folder) as write:
+        write(file, content)
+    return file
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +135,7 @@ class Staging:
         return self._add(file)
 
     def record(self, file: OutputFile, *, stamped: bool = False) -> OutputFile:
-        """Take in a file that a worker wrote below `folder` with `write_file`. Its bytes are checked in `publish`.
+        """Take in a file that a worker wrote below `folder` with a `Writer`. Its bytes are checked in `publish`.
 
         `stamped`: with `stamp`.
         """
@@ -309,7 +328,8 @@ class Staging:
         with disk_errors("the staged release cannot be verified", self.folder):
             found = set(disk.files_below(self.folder))
             wrong = sorted(expected ^ found)
-            wrong += [path for path in sorted(expected & found) if not self._is_sound(self._files[path])]
+            with Descent(self.folder) as descent:
+                wrong += [path for path in sorted(expected & found) if not self._is_sound(self._files[path], descent)]
         if wrong:
             raise OutputError(
                 f"{len(wrong)} staged files are not what was written",
@@ -318,9 +338,10 @@ class Staging:
                 hint="nothing was published; build again, and look at the disk if it happens twice",
             )
 
-    def _is_sound(self, file: OutputFile) -> bool:
+    def _is_sound(self, file: OutputFile, descent: Descent) -> bool:
+        parent, name = descent.parent_of(file.path)
         linked = self._linked.get(file.path)
         if linked is not None:
-            return Identity.of((self.folder / file.path).lstat()) == linked
-        sha256, identity = disk.fingerprint_file(self.folder, file.path)
+            return Identity.of(os.stat(name, dir_fd=parent, follow_symlinks=False)) == linked
+        sha256, identity = disk.fingerprint_in(parent, name)
         return sha256 == file.sha256 and identity.size_bytes == file.size_bytes

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -24,7 +23,7 @@ from velobuild.errors import ContentProblem, Diagnostic, OutputError
 from velobuild.graph.bodies import PreparedBody, prepare_body
 from velobuild.graph.reader import Reader
 from velobuild.graph.site import Site
-from velobuild.model.outputs import OutputFile, Phase, Target
+from velobuild.model.outputs import OutputFile, Target
 from velobuild.model.reads import Answer, Reads
 from velobuild.render.theme import Theme
 
@@ -35,7 +34,7 @@ PARALLEL_FROM = 200
 CHUNK = 64
 T = TypeVar("T")
 
-Write = Callable[[Path, str, bytes, Phase], OutputFile]
+Write = Callable[[OutputFile, bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +85,10 @@ class Bodies:
 
 @dataclass(frozen=True, slots=True)
 class RenderJob:
-    """All that a worker needs. `live` maps a path to the hash of the live file; `write` puts a file into staging."""
+    """All that a worker needs. `live` maps a path to the hash of the live file; `write` puts a new file there."""
 
     site: Site
     theme: Theme
-    folder: Path
     live: Mapping[str, str]
     write: Write
     targets: Sequence[Target]
@@ -161,9 +159,9 @@ def _render(job: RenderJob, rendering: Rendering, targets: Sequence[Target]) -> 
             took = (time.perf_counter_ns() - started) // 1000
             sha256 = hashlib.sha256(content).hexdigest()
             same = job.live.get(path) == sha256
-            file = (
-                OutputFile(path, sha256, len(content), phase) if same else job.write(job.folder, path, content, phase)
-            )
+            file = OutputFile(path, sha256, len(content), phase)
+            if not same:
+                job.write(file, content)
             made.append(RenderedFile(file, same, reader.taken(), took))
     warnings = tuple(reader.warnings)
     reader.warnings.clear()

@@ -36,7 +36,6 @@ def connect(file: Path, *, read_only: bool = False, patience_s: float = PATIENCE
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=patience_s)
     try:
         connection.execute("PRAGMA temp_store = MEMORY")
-        connection.execute("PRAGMA mmap_size = 268435456")
         if not read_only:
             connection.execute("PRAGMA journal_mode = WAL")
             # NORMAL may lose the last commits in a power cut, never the file: what is lost is fetched again.

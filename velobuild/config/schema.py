@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le, MinLen
-
+from velobuild.config.bounds import Bound
 from velobuild.config.listen_schema import ListenConfig
 from velobuild.config.source_schema import (
     CollectionsConfig,
@@ -48,7 +47,7 @@ __all__ = [
     "UrlsConfig",
 ]
 
-PositiveInt = Annotated[int, Gt(0)]
+PositiveInt = Annotated[int, Bound(gt=0)]
 
 
 class Secret:
@@ -106,7 +105,7 @@ class ContentConfig:
     """Hosts whose frames may be embedded, such as `www.youtube-nocookie.com`."""
     highlight: bool = True
     """Colour code blocks."""
-    toc_depth: Annotated[int, Ge(1), Le(6)] = 3
+    toc_depth: Annotated[int, Bound(ge=1, le=6)] = 3
     """How many levels of headings the table of contents shows."""
     excerpt_words: PositiveInt = 40
     """The length of an excerpt where the post has none of its own, in words."""
@@ -133,9 +132,9 @@ class UrlsConfig:
 class RedirectConfig:
     """An address that moved. In TOML the keys are `from` and `to`, as elsewhere; `from` is no name in Python."""
 
-    source: Annotated[str, MinLen(1)] = field(metadata={"key": "from"})
+    source: Annotated[str, Bound(min_length=1)] = field(metadata={"key": "from"})
     """The old address on this site, from the root: `/old/`."""
-    target: Annotated[str, MinLen(1)] = field(metadata={"key": "to"})
+    target: Annotated[str, Bound(min_length=1)] = field(metadata={"key": "to"})
     """Where it leads: an address on this site, or a whole URL."""
 
 
@@ -179,9 +178,9 @@ class ThemeConfig:
 class MenuItem:
     """One entry of the site's menu, in the order of the file."""
 
-    title: Annotated[str, MinLen(1)]
+    title: Annotated[str, Bound(min_length=1)]
     """What it says."""
-    url: Annotated[str, MinLen(1)]
+    url: Annotated[str, Bound(min_length=1)]
     """Where it leads: an address on this site, or a whole URL."""
     locale: str = ""
     """Several languages: the one in whose pages it stands; empty, in those of all."""
@@ -223,9 +222,9 @@ class BuildConfig:
     """The output folder, relative to velobuild.toml."""
     publish: Literal["release", "in-place"] = "release"
     """`release`: the output folder is a link, swapped as a whole. `in-place`: it is a plain folder."""
-    keep_releases: Annotated[int, Ge(2)] = 5
+    keep_releases: Annotated[int, Bound(ge=2)] = 5
     """How many releases are kept for `rollback`, the live one included."""
-    jobs: Annotated[int, Ge(0)] = 0
+    jobs: Annotated[int, Bound(ge=0)] = 0
     """Worker processes; 0 = one per processor for large builds, none for small ones."""
 
 
@@ -247,9 +246,9 @@ class LimitsConfig:
     """The largest picture, in millions of pixels."""
     render_s: PositiveInt = 30
     """How long one page may take to render, in seconds."""
-    shrink_percent: Annotated[int, Ge(0), Le(100)] = 20
+    shrink_percent: Annotated[int, Bound(ge=0, le=100)] = 20
     """A build that takes away more than this share of the posts, and more than `shrink_posts`, is refused."""
-    shrink_posts: Annotated[int, Ge(0)] = 5
+    shrink_posts: Annotated[int, Bound(ge=0)] = 5
     """A build may always take away this many posts."""
 
 

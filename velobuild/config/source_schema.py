@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from annotated_types import MinLen
+from velobuild.config.bounds import Bound
 
 TOKENLESS = frozenset({"polycms", "cometcms", "folder"})
 """The types of source whose posts anybody may read."""
@@ -27,7 +27,7 @@ BUILT_IN = ("velocms", "pocketbase", "polycms", "cometcms", "folder")
 class CollectionsConfig:
     """PocketBase, CometCMS: the names of the collections. Empty, there is none."""
 
-    posts: Annotated[str, MinLen(1)] = "posts"
+    posts: Annotated[str, Bound(min_length=1)] = "posts"
     """The collection of the posts."""
     media: str = "media"
     """The collection of pictures and other files."""
@@ -45,11 +45,11 @@ class CollectionsConfig:
 class FieldsConfig:
     """PocketBase: which field of a post's record is what. Empty, there is none; `tag_refs.name` goes by a relation."""
 
-    title: Annotated[str, MinLen(1)] = "title"
+    title: Annotated[str, Bound(min_length=1)] = "title"
     """The title."""
-    slug: Annotated[str, MinLen(1)] = "slug"
+    slug: Annotated[str, Bound(min_length=1)] = "slug"
     """The post's part of its address; `id` if the records have no better one."""
-    body: Annotated[str, MinLen(1)] = "content_html"
+    body: Annotated[str, Bound(min_length=1)] = "content_html"
     """The text, as HTML."""
     status: str = "status"
     """What `source.published` is compared with; empty, every record that the token sees is published."""
@@ -115,7 +115,7 @@ class SourceConfig:
     """The kind of CMS, or `folder`; an installed package may add others."""
     name: str | None = None
     """Several sources: what this one is called; a part of its posts' ids, so that they stay apart from the others'."""
-    path: Annotated[str, MinLen(1)] = "content"
+    path: Annotated[str, Bound(min_length=1)] = "content"
     """Folder: where the Markdown files are, relative to velobuild.toml."""
     url: str | None = None
     """The CMS's address; falls back to the environment variable VELOCMS_SITE_URL."""
@@ -135,11 +135,11 @@ class SourceConfig:
     """Further hosts from which media may be downloaded."""
     external_media: Literal["keep", "drop"] = "keep"
     """What happens to pictures on hosts that are not allowed: they stay links, or are left out."""
-    published: Annotated[str, MinLen(1)] = "published"
+    published: Annotated[str, Bound(min_length=1)] = "published"
     """PocketBase: the status of a published post; `true` for a field that is true or false."""
     api: Literal["auto", "v1", "legacy"] = "auto"
     """PolyCMS: which generation of its API answers; `auto` asks for it before every synchronisation."""
-    types: Annotated[tuple[Literal["post", "news", "page"], ...], MinLen(1)] = ("post",)
+    types: Annotated[tuple[Literal["post", "news", "page"], ...], Bound(min_length=1)] = ("post",)
     """PolyCMS: which kinds of its posts are taken; those of the kind `page` become pages beside the posts."""
     workspace: str = ""
     """CometCMS: the workspace that is read, by its name in addresses."""

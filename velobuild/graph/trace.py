@@ -16,7 +16,7 @@ from velobuild.content.dirty import TRACE
 from velobuild.graph.answers import is_query
 from velobuild.model.keys import Fingerprint, canonical
 from velobuild.model.outputs import OutputFile, Phase, Target
-from velobuild.model.reads import Answer, Reads
+from velobuild.model.reads import Answer, PackedReads, Reads
 
 COLUMNS = (
     "id, path, url, route, renderer, template, params, phase, sha256, size_bytes, failed, reason, render_us, build"
@@ -57,7 +57,7 @@ class Made:
 
     target: Target
     file: OutputFile
-    reads: Reads
+    reads: Reads | PackedReads
     reason: str
     render_us: int = 0
     failed: bool = False
@@ -198,14 +198,16 @@ class Trace:
         for one in made:
             queries = [self._query_id(name, answers) for name in one.reads.queries]
             bundle = self._bundle_id(one.reads.keys, fingerprint_of)
-            flat = [number for pair in one.reads.posts for number in pair]
+            flat = list(one.reads.flat)
             row = (*_row(one, bundle), json.dumps([flat, queries], separators=(",", ":")))
             id = self._put(one, row, build)
-            post_reads += [(post, id, fields) for post, fields in one.reads.posts if fields]
+            post_reads += [(post, id, fields) for post, fields in zip(flat[::2], flat[1::2], strict=True) if fields]
             query_reads += [(key, id) for key in queries]
         # In the order of the tables: SQLite then appends instead of looking for each place.
-        self._connection.executemany("INSERT OR REPLACE INTO post_read VALUES (?, ?, ?)", sorted(post_reads))
-        self._connection.executemany("INSERT OR IGNORE INTO query_read VALUES (?, ?)", sorted(query_reads))
+        post_reads.sort()
+        query_reads.sort()
+        self._connection.executemany("INSERT OR REPLACE INTO post_read VALUES (?, ?, ?)", post_reads)
+        self._connection.executemany("INSERT OR IGNORE INTO query_read VALUES (?, ?)", query_reads)
 
     def _put(self, one: Made, row: tuple[Any, ...], build: int) -> int:
         path, url, route, renderer, template, params, phase, sha256, size, bundle, reads = row

@@ -25,7 +25,7 @@ from velobuild.graph.trace import Made, Output, Trace
 from velobuild.markup.versions import installed_versions
 from velobuild.model.keys import Fingerprint, canonical, fingerprint
 from velobuild.model.outputs import Target
-from velobuild.model.reads import EVERY_FIELD, Answer
+from velobuild.model.reads import EVERY_FIELD, Answer, PackedReads
 from velobuild.render.theme import Theme
 
 # Whose version can change bytes, beside the engines that a markup recipe names.
@@ -98,6 +98,7 @@ class Tracing:
         self._prints: dict[str, str] = json.loads(self._store.note(PRINTS) or "{}")
         self._made: list[Made] = []
         self._answers: dict[str, Answer] = {}
+        self._bundles: dict[frozenset[str], frozenset[str]] = {}
         self._plan = Plan([], {})
         self._anew = True
 
@@ -214,8 +215,14 @@ class Tracing:
                 changed.fates[core.num] = "has a body that could be shown and cannot now, or the other way round"
 
     def made(self, made: Iterable[Made], answers: Mapping[str, Answer]) -> None:
-        self._made += made
+        self._made += map(self._packed, made)
         self._answers |= answers
+
+    def _packed(self, one: Made) -> Made:
+        reads = one.reads
+        keys = self._bundles.setdefault(reads.keys, reads.keys)  # each worker's chunk comes with its own copy
+        packed = PackedReads(reads.flat, reads.queries, keys)
+        return Made(one.target, one.file, packed, one.reason, one.render_us, one.failed)
 
     def publishing(self, under_way: bool) -> None:
         """Note that a release is about to go live, of which the trace does not know yet."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -56,7 +58,19 @@ def build(
     Raises any VelobuildError; the live site is then byte for byte what it was.
     """
     run = Run(loaded, options, clock, warn, progress)
-    return once_more_if_damaged(lambda: _build(run, cache))
+    with _seldom_collected():
+        return once_more_if_damaged(lambda: _build(run, cache))
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Little of what a build leaves behind goes round in circles, and what it holds is much to look through."""
+    before = gc.get_threshold()
+    gc.set_threshold(20_000, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _build(run: Run, cache: Path | None) -> BuildReport:

@@ -255,8 +255,7 @@ def _spread(chunk: Callable[[int], T], items: int, workers: int) -> Iterator[T]:
 
     global _chunk
     _chunk = chunk
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # without a collection before: what is garbage stays shared as well
     try:
         with ProcessPoolExecutor(
             workers, mp_context=multiprocessing.get_context("fork"), initializer=_begin_worker, initargs=(os.getpid(),)

@@ -41,18 +41,24 @@ class Places:
         """Who is in the file's way, or None if it is free."""
         key = collision_key(file)
         found = self._files.get(key) or self._folders.get(key)
-        return found or next((self._files[folder] for folder in _folders(key) if folder in self._files), None)
+        return found or next((self._files[folder] for folder in folders_of(key) if folder in self._files), None)
 
     def take(self, file: str, owner: str) -> None:
         """`owner` is any text but ""."""
         key = collision_key(file)
         self._files[key] = owner
-        for folder in _folders(key):
+        for folder in folders_of(key):
             self._folders.setdefault(folder, owner)
 
 
-def _folders(key: str) -> list[str]:
-    return [key[:at] for at, char in enumerate(key) if char == "/"]
+def folders_of(path: str) -> list[str]:
+    """The folders above a file, the outermost first: `a/b/c.html` → `a`, `a/b`."""
+    folders = []
+    at = path.find("/")
+    while at >= 0:
+        folders.append(path[:at])
+        at = path.find("/", at + 1)
+    return folders
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 
+from velobuild.content.places import folders_of
 from velobuild.errors import GuardRefused
 
 NAME_BYTES_MAX = 255
+NO_NAMES = frozenset({"", ".", ".."})
 PATH_BYTES_MAX = 2_000  # Linux allows 4,096 for the whole path, the folder of the site included
 
 
@@ -44,7 +46,7 @@ class Claims:
         """Raises GuardRefused VB5003 if the path is unsafe, taken, or in another claim's way. Leaves no trace then."""
         check_path(path)
         key = fold(path)
-        folders = [key[:at] for at, character in enumerate(key) if character == "/"]
+        folders = folders_of(key)
         rival = self._files.get(key) or self._folders.get(key)
         rival = rival or next((self._files[folder] for folder in folders if folder in self._files), None)
         if rival is not None:
@@ -78,10 +80,14 @@ def _fault(path: str) -> str | None:
     if "\\" in path:
         return "holds a backslash"
     names = path.split("/")
-    if any(name in ("", ".", "..") for name in names):
+    if not NO_NAMES.isdisjoint(names):
         return "has an empty name, `.` or `..` in it"
     if not plain and unicodedata.normalize("NFC", path) != path:
         return "is not in Unicode normal form NFC"
-    if len(encoded) > PATH_BYTES_MAX or any(len(name.encode()) > NAME_BYTES_MAX for name in names):
+    if len(encoded) > NAME_BYTES_MAX and _is_too_long(encoded, names):
         return f"is too long (a name may have {NAME_BYTES_MAX} bytes)"
     return None
+
+
+def _is_too_long(encoded: bytes, names: list[str]) -> bool:
+    return len(encoded) > PATH_BYTES_MAX or any(len(name.encode()) > NAME_BYTES_MAX for name in names)

@@ -19,7 +19,9 @@ from time import perf_counter
 HERE = Path(__file__).resolve().parent
 BIN = HERE.parent / ".venv" / "bin"
 WORK = HERE / ".work"
-QUIET = {**os.environ, "PYTHONPATH": "", "NO_COLOR": "1"}
+# A shell that forbids Python to keep what it compiled would make every start of every tool in Python a first one.
+QUIET = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+QUIET |= {"PYTHONPATH": "", "NO_COLOR": "1"}
 TIMEOUT_S = 600.0
 BUSY_LOAD = 1.0
 """A load average above this is another program's work: then figures are a direction at best."""

@@ -7,8 +7,6 @@ import re
 import traceback
 from collections.abc import Mapping
 from datetime import datetime
-from functools import lru_cache
-from pathlib import Path
 from types import CodeType, SimpleNamespace
 from typing import Any
 from urllib.parse import quote
@@ -28,10 +26,10 @@ from velobuild.model.locales import plain_tag, year_of_value
 from velobuild.model.outputs import Target
 from velobuild.model.reads import Reads
 from velobuild.render.drafts import as_preview, banner_text
+from velobuild.render.formats import isodate, language_name, long_date
+from velobuild.render.hints import nearest_name, shown_file, source_line, unknown_field
 from velobuild.render.theme import Theme
 
-NO_ATTRIBUTE = re.compile(r"'(?:[\w.]+\.)?(\w+) object' has no attribute '(\w+)'")
-NOT_DEFINED = re.compile(r"'(\w+)' is undefined")
 # What markupsafe replaces.
 TO_ESCAPE = re.compile("[&<>'\"]")
 # Different at each call, so no two builds would agree.
@@ -42,8 +40,6 @@ IMPORTED_ON = re.compile(r"^(\s*l_\d+_\w+ = undefined\(f\"the template [^(]*)\(i
 OWN_FILTERS = ("date", "isodate", "language_name")
 SYNTAX: Mapping[str, Any] = {"trim_blocks": True, "lstrip_blocks": True}
 COMPILED_KEPT = 500
-# Fields of views that velobuild itself uses, so that no hint offers them.
-INTERNAL = frozenset({"absolute_content", "fields", "is_draft", "key", "num"})
 
 
 def escaped(value: Any) -> str:
@@ -179,7 +175,7 @@ class Templates:
         for name in NOT_REPRODUCIBLE:
             environment.filters.pop(name, None)
         environment.globals.pop("lipsum", None)
-        environment.filters.update(date=self._date, isodate=_isodate, language_name=_language_name)
+        environment.filters.update(date=self._date, isodate=isodate, language_name=language_name)
         # Functions alone: `site` and `page` go into the context, since Jinja caches what a module sees of globals.
         environment.globals.update(
             t=self._text,
@@ -317,7 +313,7 @@ class Templates:
         return list(self._site.posts.where(year=number))
 
     def _date(self, moment: datetime) -> str:
-        return _long_date(moment.date().toordinal(), self._environment.language)
+        return long_date(moment.date().toordinal(), self._environment.language)
 
     # Errors.
 
@@ -327,8 +323,8 @@ class Templates:
             f', rendering {target.url} (post "{post.title}", id {post.id})' if post is not None else f", {target.url}"
         )
         file, line = _place(error, self._theme)
-        where = f"{_shown(file, self._theme)}:{line}{whose}" if file else f"theme {self._theme.name}{whose}"
-        excerpt = _line(file, line)
+        where = f"{shown_file(file, self._theme)}:{line}{whose}" if file else f"theme {self._theme.name}{whose}"
+        excerpt = source_line(file, line)
         if isinstance(error, jinja2.TemplateNotFound):
             return ContentProblem(
                 f"there is no template `{error.name}`",
@@ -341,7 +337,11 @@ class Templates:
             return ContentProblem(f"{error.message}", code="VB3101", where=where, excerpt=excerpt)
         if isinstance(error, jinja2.UndefinedError):
             return ContentProblem(
-                _undefined(str(error)), code="VB3102", where=where, excerpt=excerpt, hint=_nearest(error, context)
+                unknown_field(str(error)),
+                code="VB3102",
+                where=where,
+                excerpt=excerpt,
+                hint=nearest_name(error, context),
             )
         return ContentProblem(
             f"{type(error).__name__}: {error}",
@@ -359,90 +359,3 @@ def _place(error: Exception, theme: Theme) -> tuple[str | None, int]:
     folders = tuple(f"{place}/" for place in theme.template_folders)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(folders)]
     return (frames[-1].filename, frames[-1].lineno or 0) if frames else (None, 0)
-
-
-def _shown(file: str, theme: Theme) -> str:
-    for place in theme.folders:
-        if Path(file).is_relative_to(place):
-            name = Path(file).relative_to(place).as_posix()
-            return name if place == theme.folders[0] else f"{place.name}/{name}"
-    return file
-
-
-def _line(file: str | None, line: int) -> str | None:
-    if not file or not line:
-        return None
-    try:
-        lines = Path(file).read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return None
-    return f"{line:>4} | {lines[line - 1]}" if line <= len(lines) else None
-
-
-def _undefined(message: str) -> str:
-    found = NO_ATTRIBUTE.search(message)
-    if found is None:
-        return message
-    owner = found[1].removesuffix("View").lower()
-    return f"unknown field `{'page' if owner == 'local' else owner}.{found[2]}`"
-
-
-def _nearest(error: Exception, context: Mapping[str, Any]) -> str | None:
-    message = str(error)
-    if found := NO_ATTRIBUTE.search(message):
-        # The value rather than its type, which knows nothing of the fields that __init__ sets.
-        owner = next((value for value in _views(context) if type(value).__name__ == found[1]), None)
-        names = _fields(owner) if owner is not None else []
-        near = difflib.get_close_matches(found[2], names, 1)
-        if near:
-            return f"did you mean `{near[0]}`? docs/themes.md lists the fields"
-        return f"it has: {', '.join(names)}" if names else None
-    if found := NOT_DEFINED.search(message):
-        near = difflib.get_close_matches(found[1], list(context), 1)
-        return f"did you mean `{near[0]}`?" if near else f"this page has: {', '.join(sorted(context))}"
-    return None
-
-
-def _fields(owner: object) -> list[str]:
-    return [name for name in dir(owner) if not name.startswith("_") and name not in INTERNAL]
-
-
-def _views(context: Mapping[str, Any]) -> list[Any]:
-    """The values of a context, one level deep: where an unknown field can have been asked for."""
-    found: list[Any] = []
-    for value in context.values():
-        found.append(value)
-        if isinstance(value, list | tuple):
-            found += value[:1]
-    post = context.get("post")
-    if post is not None:
-        found += [*post.tags[:1], post.previous, post.next, post.image]
-    return found
-
-
-def _isodate(moment: datetime) -> str:
-    """ISO 8601 with the zone's offset, whole seconds."""
-    return moment.isoformat(timespec="seconds")
-
-
-@lru_cache(maxsize=64)
-def _language_name(tag: str) -> str:
-    """What a language calls itself: `Deutsch`, `português (Brasil)`; its tag where nobody knows."""
-    from babel import Locale, UnknownLocaleError
-
-    try:
-        return Locale.parse(tag, sep="-").get_display_name() or tag
-    except (UnknownLocaleError, ValueError):
-        return tag
-
-
-@lru_cache(maxsize=4096)
-def _long_date(ordinal: int, language: str) -> str:
-    from babel import Locale, UnknownLocaleError
-    from babel.dates import format_date
-
-    try:
-        locale = Locale.parse(language, sep="-")
-    except (UnknownLocaleError, ValueError):
-        locale = Locale.parse("en")
-    return str(format_date(datetime.fromordinal(ordinal).date(), format="long", locale=locale))

@@ -1,0 +1,35 @@
+"""Moments and languages as pages show them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+
+
+def isodate(moment: datetime) -> str:
+    """ISO 8601 with the zone's offset, whole seconds."""
+    return moment.isoformat(timespec="seconds")
+
+
+@lru_cache(maxsize=64)
+def language_name(tag: str) -> str:
+    """What a language calls itself: `Deutsch`, `português (Brasil)`; its tag where nobody knows."""
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        return Locale.parse(tag, sep="-").get_display_name() or tag
+    except (UnknownLocaleError, ValueError):
+        return tag
+
+
+@lru_cache(maxsize=4096)
+def long_date(ordinal: int, language: str) -> str:
+    """A day (proleptic Gregorian ordinal) in a language's long form; in English where nobody knows the language."""
+    from babel import Locale, UnknownLocaleError
+    from babel.dates import format_date
+
+    try:
+        locale = Locale.parse(language, sep="-")
+    except (UnknownLocaleError, ValueError):
+        locale = Locale.parse("en")
+    return str(format_date(datetime.fromordinal(ordinal).date(), format="long", locale=locale))

@@ -133,13 +133,14 @@ def build_line(report: BuildReport, out: str) -> str:
     if not changed and not report.removed:
         return f"Nothing to publish: {report.pages} pages are up to date in {seconds:.1f} s → {out}"
     release = f" (release {report.release})" if report.release is not None else ""
-    files = f"{changed} files changed, {report.unchanged} reused, {report.removed} removed"
+    files = f"{changed} file{'' if changed == 1 else 's'} changed, {report.unchanged} reused, {report.removed} removed"
     return f"Built {report.pages} pages ({files}) in {seconds:.1f} s → {out}{release}"
 
 
 def sync_line(report: SyncReport) -> str:
     """What a synchronisation brought and cost."""
-    parts = [f"{report.changed} posts new or changed" if report.changed else "no post changed"]
+    posts = "1 post" if report.changed == 1 else f"{report.changed} posts"
+    parts = [f"{posts} new or changed" if report.changed else "no post changed"]
     if report.removed:
         parts.append(f"{report.removed} removed")
     if report.members_only_skipped:

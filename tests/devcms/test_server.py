@@ -413,3 +413,18 @@ def test_counting_without_the_lock_loses_calls(tmp_path: Path) -> None:
         processes.end(pid, str(tmp_path))
     assert counts["exact"] == 50
     assert counts["naive"] < 50
+
+
+def test_a_process_of_ours_is_ended_though_its_command_line_does_not_say_whose_it_is_yet(tmp_path: Path) -> None:
+    pid = processes.spawn(["sleep", "60"], tmp_path / "log")
+    assert processes.is_running(pid, "no such words")
+    processes.end(pid, "no such words")
+    assert not alive(pid)
+
+
+def test_control_a_process_of_somebody_else_is_told_by_its_command_line(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "60"]) as other:
+        assert not processes.is_running(other.pid, "no such words")
+        processes.end(other.pid, "no such words")
+        assert alive(other.pid)
+        other.kill()

@@ -42,7 +42,10 @@ def spawn(arguments: Sequence[str], log: Path) -> int:
 def is_running(pid: int, marker: str) -> bool:
     """Whether process `pid` lives and has `marker` in its command line: ids are used again, folders are not."""
     child = _children.get(pid)
-    if child is not None and child.poll() is not None:
+    if child is not None:
+        # Our own child keeps its id until it was waited for; its command line is empty while it is being started.
+        if child.poll() is None:
+            return True
         del _children[pid]
         return False
     return marker in _command_line(pid)

@@ -20,7 +20,8 @@ from tests.media.server import MediaServer, Reply, Request
 from velobuild.errors import ProtocolError, SourceUnavailable
 from velobuild.http.addresses import AddressPolicy
 from velobuild.http.checked import Stopped
-from velobuild.http.download import Downloaded, Downloader, NotModified, Validators
+from velobuild.http.download import Downloader
+from velobuild.http.downloaded import Downloaded, NotModified, Validators
 
 LIMIT = 100_000
 BODY = bytes(range(256)) * 200

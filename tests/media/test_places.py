@@ -12,7 +12,7 @@ import pytest
 from velobuild.config.schema import Config, LimitsConfig, SiteConfig, SourceConfig
 from velobuild.errors import GuardRefused, ProtocolError, SourceUnavailable
 from velobuild.graph.site import Site
-from velobuild.http.download import Downloaded, NotModified, Validators
+from velobuild.http.downloaded import Downloaded, NotModified, Validators
 from velobuild.media.places import Places
 from velobuild.media.uses import in_folder
 

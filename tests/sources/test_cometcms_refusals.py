@@ -14,7 +14,8 @@ from velobuild.config.schema import CollectionsConfig, FieldsConfig
 from velobuild.config.secrets import redact
 from velobuild.errors import ConfigError, ProtocolError, SourceUnavailable, TokenError, VelobuildError
 from velobuild.http.addresses import AddressPolicy
-from velobuild.http.download import Downloaded, Downloader
+from velobuild.http.download import Downloader
+from velobuild.http.downloaded import Downloaded
 from velobuild.sources import file_tokens
 from velobuild.sources.doctor import Finding, Verdict
 

@@ -29,7 +29,8 @@ from velobuild.config.schema import (
 from velobuild.errors import ConfigError, Diagnostic, ProtocolError, SourceUnavailable, TokenError
 from velobuild.http.addresses import AddressPolicy
 from velobuild.http.client import ApiClient
-from velobuild.http.download import Downloaded, Downloader
+from velobuild.http.download import Downloader
+from velobuild.http.downloaded import Downloaded
 from velobuild.http.limiter import Limiter, Rate
 from velobuild.model.entries import BodyFormat, Collection
 from velobuild.sources import file_tokens, open_source

@@ -10,6 +10,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import unquote
 
 from velobuild.content import tallies
@@ -63,6 +64,7 @@ class Cause:
     detail: str = ""
     behind: str = ""
 
+    @lru_cache(maxsize=256)  # noqa: B019 - a value, and few of them: most often one for all pages, which share the text
     def encode(self) -> str:
         return json.dumps([self.kind, self.name, self.detail, self.behind], ensure_ascii=False)
 

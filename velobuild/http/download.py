@@ -15,7 +15,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import quote, urljoin
 
@@ -27,11 +27,11 @@ from velobuild.errors import ProtocolError, SourceUnavailable
 from velobuild.http.addresses import Address, AddressPolicy, Resolve, refused, resolve_host, shown
 from velobuild.http.authorities import public_authorities
 from velobuild.http.checked import CheckedNetwork, Deadline, Stopped
+from velobuild.http.downloaded import ATTEMPTS, Downloaded, NotModified, TemporaryFailure, Validators
 
 DEADLINE_S = 60.0
 IDLE_S = 15.0
 REDIRECTS_MAX = 3
-ATTEMPTS = 4
 FIRST_PAUSE_S = 0.5
 # What PocketBase answers for a protected file without a token: 404 as if there were none; up to 0.22, 403.
 DENIED = frozenset({403, 404})
@@ -50,59 +50,6 @@ class HeaderToken:
 
     def __call__(self) -> Secret:
         return self._token
-
-
-class TemporaryFailure(SourceUnavailable):
-    """May go better at the next try. `of_host` tells whether the host itself seems to be at fault.
-
-    `pause_s` is what the server asked for; `patience` multiplies our own pauses.
-    """
-
-    def __init__(
-        self,
-        what: str,
-        *,
-        where: str,
-        pause_s: float = 0.0,
-        of_host: bool = True,
-        tries: int = ATTEMPTS,
-        patience: int = 1,
-    ) -> None:
-        super().__init__(what, code="VB4001", where=where, hint="it is tried again at the next build")
-        self.pause_s = pause_s
-        self.tries = tries
-        self.patience = patience
-        self.of_host = of_host
-
-
-@dataclass(frozen=True, slots=True)
-class Validators:
-    """What a server said about a version of a file, verbatim."""
-
-    etag: str | None = None
-    last_modified: str | None = None
-
-    def __bool__(self) -> bool:
-        return bool(self.etag or self.last_modified)
-
-    @property
-    def if_range(self) -> str | None:
-        """What makes a server continue this very version; weak tags do not promise the same bytes."""
-        return self.etag if self.etag and not self.etag.startswith("W/") else self.last_modified
-
-
-@dataclass(frozen=True, slots=True)
-class Downloaded:
-    """A complete file at `path`, which is the caller's now."""
-
-    path: Path
-    size_bytes: int
-    validators: Validators
-
-
-@dataclass(frozen=True, slots=True)
-class NotModified:
-    """The server still has the version that we know."""
 
 
 class Downloader:

@@ -18,7 +18,7 @@ from typing import Protocol
 from velobuild.config.schema import LimitsConfig, Secret
 from velobuild.errors import Diagnostic, OutputError, Severity, VelobuildError
 from velobuild.http.addresses import Address, AddressPolicy, shown
-from velobuild.http.download import Downloaded, Downloader, NotModified, TemporaryFailure, Validators
+from velobuild.http.downloaded import Downloaded, NotModified, TemporaryFailure, Validators
 from velobuild.media.bounds import Budget, Hosts
 from velobuild.media.store import ObjectStore, Stored, disk_errors
 from velobuild.media.uses import in_folder
@@ -254,6 +254,8 @@ class MediaLibrary:
         )
 
     def _downloader(self, stop: Event) -> Downloads:
+        from velobuild.http.download import Downloader  # not before: most builds fetch nothing
+
         assert isinstance(self._policy, AddressPolicy)
         return Downloader(self._policy, limit_bytes=self._limits.media_bytes, stop=stop, file_token=self._file_token)
 

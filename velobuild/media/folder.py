@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from velobuild.errors import GuardRefused, ProtocolError, SourceUnavailable
-from velobuild.http.download import Downloaded, NotModified, Validators
+from velobuild.http.downloaded import Downloaded, NotModified, Validators
 from velobuild.model.ports import Clock
 
 CHUNK_BYTES = 1 << 20

@@ -6,15 +6,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from typing import TYPE_CHECKING
 
 from velobuild.config.schema import Secret
 from velobuild.errors import GuardRefused
 from velobuild.graph.site import Site
 from velobuild.http.addresses import Address, AddressPolicy, read_address
-from velobuild.http.download import Downloaded, Downloader, NotModified, Validators
+from velobuild.http.downloaded import Downloaded, NotModified, Validators
 from velobuild.media.folder import FolderFiles
 from velobuild.media.uses import in_folder
 from velobuild.model.ports import Clock, utc_now
+
+if TYPE_CHECKING:
+    from velobuild.http.download import Downloader
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,8 @@ class PlacesDownloads:
             return files.copy(url, into, known=known)
         downloader = self._opened.get(id(place))
         if downloader is None:
+            from velobuild.http.download import Downloader  # not before: most builds fetch nothing
+
             downloader = self._opened[id(place)] = Downloader(
                 place.policy, limit_bytes=self._places.limit_bytes, stop=self._stop, file_token=place.file_token
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -76,6 +77,7 @@ def make(
     again = [path for path in plan.fresh if path not in broken and staging.keep(path) is None]
     plan.causes.update({path: Cause("file", path, "it was edited or removed") for path in again})
     shown = [target for target in targets if target.path in plan.causes and target.path not in broken]
+    gc.collect()  # Readers go round in circles, and hold every path: workers would begin with all that.
     with run.phase("render"), Writer(staging.folder, staging.stamp) as write:
         job = RenderJob(site, theme, known, write, shown)
         failed += render(run, job, staging, tracing, plan.causes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 
@@ -127,7 +127,7 @@ class Tracing:
         self._made, self._answers = [], {}
         self._anew = why is not None
         if why is not None:
-            self._plan = Plan(targets, {target.path: Cause("all", why) for target in targets})
+            self._plan = Plan(targets, dict.fromkeys((target.path for target in targets), Cause("all", why)))
             self._plan.gone = [] if self.trace.identity is None else self._gone(targets)
             return self._plan
         changed, by_id = self._changes(theme=True)
@@ -224,6 +224,12 @@ class Tracing:
         packed = PackedReads(reads.flat, reads.queries, keys)
         return Made(one.target, one.file, packed, one.reason, one.render_us, one.failed)
 
+    def _handed_over(self) -> Iterator[Made]:
+        """What was made, each let go as the next is asked for: the rows that come of it take as much room."""
+        self._made.reverse()
+        while self._made:
+            yield self._made.pop()
+
     def publishing(self, under_way: bool) -> None:
         """Note that a release is about to go live, of which the trace does not know yet."""
         self._store.remember(PUBLISHING, "1" if under_way else "")
@@ -240,12 +246,12 @@ class Tracing:
             else:
                 self.trace.store(plan.changed.answers, plan.changed.stamps)
                 self.trace.remove(output.id for output in plan.gone)
-            number = next_number(self._connection)
-            self.trace.record(self._made, self._answers, self.named.fingerprint, number)
-            if self._made or plan.gone:
+            number, made = next_number(self._connection), len(self._made)
+            self.trace.record(self._handed_over(), self._answers, self.named.fingerprint, number)
+            if made or plan.gone:
                 gone = {output.target.path: left(output.target, plan.changed) for output in plan.gone}
                 at = timestamp(self._site.as_of)
-                note_build(self._connection, number, at, len(self._made), plan.changed, gone)
+                note_build(self._connection, number, at, made, plan.changed, gone)
             self.trace.sweep()
             if self.trace.alarms:
                 self.trace.forget()

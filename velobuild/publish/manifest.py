@@ -62,10 +62,16 @@ def encode(manifest: Manifest) -> bytes:
         "previous": manifest.previous,
         "meta": dict(sorted(manifest.meta.items())),
     }
-    files = [manifest.files[path] for path in sorted(manifest.files)]
-    rows = [[file.path, file.sha256, file.size_bytes, str(file.phase)] for file in files]
-    content = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in [head, *rows]).encode()
-    return content + json.dumps({"sha256": hashlib.sha256(content).hexdigest()}).encode() + b"\n"
+    content = bytearray(_line(head))
+    for path in sorted(manifest.files):
+        file = manifest.files[path]
+        content += _line([file.path, file.sha256, file.size_bytes, str(file.phase)])
+    content += _line({"sha256": hashlib.sha256(content).hexdigest()})
+    return bytes(content)
+
+
+def _line(value: object) -> bytes:
+    return f"{json.dumps(value, ensure_ascii=False)}\n".encode()
 
 
 def decode(content: bytes) -> Manifest:

@@ -31,7 +31,8 @@ def check_path(path: str) -> str:
 def fold(path: str) -> str:
     """Equal for paths that are one file where case or Unicode normal form does not count (macOS, Windows)."""
     if path.isascii():
-        return path.lower()
+        low = path.lower()
+        return path if low == path else low  # the same string, where it is kept, takes no room
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -24,6 +25,7 @@ EXIT_BUG = 70
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
 EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE
+SELDOM = (20_000, 20, 20)
 COMPLETE_VARIABLE = "_VELOBUILD_COMPLETE"
 
 COMMANDS: Mapping[str, Entry] = {
@@ -109,6 +111,7 @@ def main() -> int:
     if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode:
         # A locale of another encoding would name `日本語/index.html` differently, or not at all: begin again in UTF-8.
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - ourselves
+    gc.set_threshold(*SELDOM)  # loading modules makes nothing that goes round in circles, and is most of a small build
     signal.signal(signal.SIGTERM, _terminated)
     variables = read_environment()
     if COMPLETE_VARIABLE in variables:
@@ -123,6 +126,7 @@ def main() -> int:
     if code == EXIT_BROKEN_PIPE:
         # Python flushes once more while it ends; that must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    gc.freeze()  # what is left goes with the process: Python would look through all of it several times first
     return code
 
 

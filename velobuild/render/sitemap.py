@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from html import escape
 from urllib.parse import quote, urlsplit, urlunsplit
-from xml.sax.saxutils import escape
 
 # An address must stay below 2,048 characters; a longer one makes search engines refuse the whole file.
 LOC_CHARS_MAX = 2_047
@@ -87,7 +87,7 @@ def _percent_signs(url: str) -> str:
 
 def _row(element: str, loc: str, lastmod: datetime | None) -> bytes:
     time = f"<lastmod>{_w3c_time(lastmod)}</lastmod>" if lastmod is not None else ""
-    return f"<{element}><loc>{escape(loc)}</loc>{time}</{element}>\n".encode("ascii")
+    return f"<{element}><loc>{escape(loc, quote=False)}</loc>{time}</{element}>\n".encode("ascii")
 
 
 def _document(kind: tuple[str, str], rows: Iterable[bytes]) -> bytes:

@@ -98,6 +98,13 @@ def is_link(path: Path) -> bool:
     return found is not None and stat.S_ISLNK(found.st_mode)
 
 
+def remove_tree(folder: Path, *, ignore_errors: bool = False) -> None:
+    """`shutil.rmtree`, whose module loads three packers: a build that removes nothing does without."""
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=ignore_errors)
+
+
 def make_folder(folder: Path) -> None:
     """`folder` and its parents, new ones with mode 0755 whatever the umask. Raises OSError."""
     missing = []

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Container, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from velobuild.errors import GuardRefused
 from velobuild.model.outputs import OutputKind, Phase
 from velobuild.model.ports import Clock, utc_now
 from velobuild.publish import disk, manifest, update
-from velobuild.publish.disk import disk_errors
+from velobuild.publish.disk import disk_errors, remove_tree
 from velobuild.publish.manifest import Manifest, ManifestDamaged, ReleaseInfo
 from velobuild.publish.place import check_one_disk, check_place, check_writable, foreign
 from velobuild.publish.shelf import TEMPORARY, no_release
@@ -132,7 +131,7 @@ class InPlace:
             disk.make_folder(self._staging)
             disk.make_folder(self._manifest.parent)
             for left in [*self._staging.glob(f"{TEMPORARY}*"), *self._manifest.parent.glob(f"{TEMPORARY}*")]:
-                shutil.rmtree(left) if disk.is_folder(left) else left.unlink()
+                remove_tree(left) if disk.is_folder(left) else left.unlink()
             self._journal.with_name(f"{TEMPORARY}{self._journal.name}").unlink(missing_ok=True)
             folder = self._staging / f"{TEMPORARY}next"
             folder.mkdir()
@@ -171,7 +170,7 @@ class InPlace:
         except BaseException:
             with suppress(OSError):  # if that cannot be told, the journal may be there and need the folder
                 if disk.look(self._journal) is None:
-                    shutil.rmtree(folder, ignore_errors=True)
+                    remove_tree(folder, ignore_errors=True)
             raise
         with disk_errors("the site is half published; the next build completes it", self._out):
             self._apply(journal)
@@ -231,7 +230,7 @@ class InPlace:
         log_of(self._manifest).unlink(missing_ok=True)
         self._journal.unlink()
         disk.sync_folder(self._state)
-        shutil.rmtree(staged, ignore_errors=True)
+        remove_tree(staged, ignore_errors=True)
 
     def _put(self, staged: Path, path: str, removals: set[str]) -> None:
         if disk.look(staged / path) is None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import socket
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -87,7 +86,7 @@ class SiteLock:
     def _sign(self) -> None:
         assert self._descriptor is not None
         started = self._clock().isoformat(timespec="seconds")
-        text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "started_at": started})
+        text = json.dumps({"pid": os.getpid(), "host": os.uname().nodename, "started_at": started})
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, text.encode(), 0)
 

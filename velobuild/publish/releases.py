@@ -10,7 +10,6 @@ Whoever calls anything that writes (`begin`, `rollback`, `resume`) holds the `Si
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from velobuild.errors import OutputError
 from velobuild.model.outputs import Phase
 from velobuild.model.ports import Clock, utc_now
 from velobuild.publish import disk, history, manifest, update
-from velobuild.publish.disk import disk_errors
+from velobuild.publish.disk import disk_errors, remove_tree
 from velobuild.publish.history import History
 from velobuild.publish.manifest import Manifest, ReleaseInfo
 from velobuild.publish.place import check_one_disk, check_place, foreign
@@ -216,7 +215,7 @@ class Releases:
             self._shelf.manifest_file(number).unlink(missing_ok=True)
             log_of(self._shelf.manifest_file(number)).unlink(missing_ok=True)
         for left in (folder, self._shelf.folder(number)):
-            shutil.rmtree(left, ignore_errors=True)
+            remove_tree(left, ignore_errors=True)
 
     def _outdate(self, chosen: Manifest, live: Manifest | None) -> None:
         """The mtime rule for a rollback: a file that replaces other bytes must be younger than they are.

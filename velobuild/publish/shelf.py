@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from velobuild.errors import GuardRefused
 from velobuild.publish import disk, history, manifest
-from velobuild.publish.disk import Identity, disk_errors
+from velobuild.publish.disk import Identity, disk_errors, remove_tree
 from velobuild.publish.history import History
 from velobuild.publish.manifest import Manifest, ReleaseInfo
 from velobuild.publish.update import log_of, with_log
@@ -166,12 +165,12 @@ class Shelf:
         self.folder(number).rename(gone)  # first, for a half-removed folder must not look like a release
         self.manifest_file(number).unlink(missing_ok=True)
         log_of(self.manifest_file(number)).unlink(missing_ok=True)
-        shutil.rmtree(gone)
+        remove_tree(gone)
 
     def _remove_temporary(self) -> None:
         for folder in (self.folders, self.manifests):
             for left in folder.glob(f"{TEMPORARY}*"):
-                shutil.rmtree(left) if disk.is_folder(left) else left.unlink()
+                remove_tree(left) if disk.is_folder(left) else left.unlink()
         self.record.with_name(f"{TEMPORARY}{self.record.name}").unlink(missing_ok=True)
         prefix = self.link_prefix()
         with suppress(FileNotFoundError):

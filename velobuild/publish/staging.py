@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,7 +17,7 @@ from typing import Protocol
 from velobuild.errors import OutputError
 from velobuild.model.outputs import OutputFile, OutputKind, Phase, Published
 from velobuild.publish import disk, manifest
-from velobuild.publish.disk import Descent, Identity, disk_errors
+from velobuild.publish.disk import Descent, Identity, disk_errors, remove_tree
 from velobuild.publish.guard import Guard, Staged
 from velobuild.publish.manifest import Manifest
 from velobuild.publish.paths import Claims, check_path
@@ -233,7 +232,7 @@ class Staging:
         if not self._over:
             self._over = True
             with suppress(OSError):
-                shutil.rmtree(self.folder)
+                remove_tree(self.folder)
 
     def _add(self, file: OutputFile) -> OutputFile:
         self._files[file.path] = file

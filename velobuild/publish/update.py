@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from pathlib import Path
 from velobuild.errors import GuardRefused, OutputError
 from velobuild.model.outputs import OutputChange, OutputFile, OutputKind, Phase
 from velobuild.publish import disk, manifest
-from velobuild.publish.disk import disk_errors
+from velobuild.publish.disk import disk_errors, remove_tree
 from velobuild.publish.guard import Guard, Staged
 from velobuild.publish.manifest import PHASES, Manifest
 from velobuild.publish.staging import Stamp
@@ -138,7 +137,7 @@ class Update:
         self._journal = journal_of(state)
         self._now = now
         with disk_errors("the folder for an update cannot be made", staging):
-            shutil.rmtree(staging, ignore_errors=True)
+            remove_tree(staging, ignore_errors=True)
             staging.parent.mkdir(parents=True, exist_ok=True)
             staging.mkdir()
 
@@ -209,7 +208,7 @@ class Update:
         """Let go of the staged files, unless a journal is there: then the next start needs them."""
         with suppress(OSError):  # if that cannot be told, it may be there
             if disk.look(self._journal) is None:
-                shutil.rmtree(self.folder, ignore_errors=True)
+                remove_tree(self.folder, ignore_errors=True)
 
     def _changes(self, puts: Sequence[OutputFile], removals: Sequence[str]) -> tuple[OutputChange, ...]:
         found = []
@@ -273,7 +272,7 @@ def complete(state: Path) -> None:
             staging = _staging_of(live_folder, state, staged)
             _refuse_lost(staging, live_folder, entry, file)
             _apply(staging, live_folder, Path(log), entry)
-            shutil.rmtree(staging, ignore_errors=True)
+            remove_tree(staging, ignore_errors=True)
         file.unlink()
 
 

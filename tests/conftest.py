@@ -7,6 +7,9 @@ from collections.abc import Generator
 
 import pytest
 
+# Files that take minutes: begun last, they would leave all processes but one without work.
+LONGEST = ("test_incremental.py", "test_mutants.py", "test_random_lives.py", "test_death.py", "test_same_site.py")
+
 pytest_plugins = ["tests.devcms_fixtures", "tests.leftovers", "tests.needs"]
 
 
@@ -20,3 +23,8 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, and CI must not skip: {report.longrepr}"
     return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; else the order stays."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)

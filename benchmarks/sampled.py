@@ -23,6 +23,7 @@ from velobuild.pipeline import BuildOptions, build
 INTERVAL_S = 0.001
 WHOLE_FILES: Final = {
     "graph/trace.py",
+    "graph/changes.py",
     "graph/invalidate.py",
     "graph/named.py",
     "pipeline/tracing.py",

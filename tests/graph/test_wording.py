@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from velobuild.graph.answers import count_key, in_locale, posts_key, related_key, total_key
-from velobuild.graph.invalidate import Cause
+from velobuild.graph.changes import Cause
 from velobuild.graph.wording import (
     FIELDS,
     chain,

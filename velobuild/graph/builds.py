@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from velobuild.content.database import Connection
-from velobuild.graph.invalidate import Cause, Changed
+from velobuild.graph.changes import Cause, Changed
 
 KEPT = 200
 """So many builds are remembered."""

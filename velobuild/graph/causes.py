@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from velobuild.graph.invalidate import Cause, Changed
+from velobuild.graph.changes import Cause, Changed
 from velobuild.model.outputs import Target
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from velobuild.content.database import Connection
 from velobuild.graph.builds import Build, PostChange, build_of, last_build, removed_by
-from velobuild.graph.invalidate import Cause
+from velobuild.graph.changes import Cause
 from velobuild.graph.trace import Output, Trace
 from velobuild.graph.wording import (
     ROUTES,

@@ -7,10 +7,7 @@ were forgotten here would be a wrong page, so in doubt a field counts as changed
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
 from urllib.parse import unquote
 
 from velobuild.content import tallies
@@ -20,6 +17,7 @@ from velobuild.content.dirty import ASSET, PostBefore, marked
 from velobuild.content.memo import Memo, memo_key
 from velobuild.graph.answers import POSTS, Answers
 from velobuild.graph.bodies import link_name, recipe_of
+from velobuild.graph.changes import Cause, Changed
 from velobuild.graph.named import ABSENT, Named
 from velobuild.graph.reader import Reader
 from velobuild.graph.trace import Trace
@@ -27,7 +25,7 @@ from velobuild.markup.prepare import Prepared, decode
 from velobuild.model.entries import Collection
 from velobuild.model.keys import Fingerprint
 from velobuild.model.locales import tag_locale
-from velobuild.model.reads import EVERY_FIELD, Answer, Field, Image, Touched, touched
+from velobuild.model.reads import EVERY_FIELD, Field, Image, touched
 
 COUNTED = "posts came, went or got other dates"
 BODY_FIELDS = Field.CONTENT | Field.EXCERPT | Field.TOC | Field.WORDS | Field.PICTURE
@@ -48,60 +46,6 @@ OF_FILES = ("template:", "asset:")
 USERS = "SELECT post_id FROM media_use WHERE url = ?"
 PAGE = "SELECT value FROM entry WHERE collection = 'pages' AND id = ?"
 NUM = "SELECT num FROM post JOIN permalink ON post_id = id WHERE id = ?"
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Why an output is made anew: what it read that changed, and the entry that brought that about.
-
-    `kind` is `post`, the kind of a key (`posts`, `count`, `template`, `asset`, `setting`, …), or one of `all`, `new`,
-    `route`, `failed`, `file`, `gone`; `name` says which, `detail` what of it, `behind` what brought it about: of a post
-    a clause (`was edited`), else a sentence. `graph.wording` makes sentences of it.
-    """
-
-    kind: str
-    name: str
-    detail: str = ""
-    behind: str = ""
-
-    @lru_cache(maxsize=256)  # noqa: B019 - a value, and few of them: most often one for all pages, which share the text
-    def encode(self) -> str:
-        return json.dumps([self.kind, self.name, self.detail, self.behind], ensure_ascii=False)
-
-    @staticmethod
-    def decode(text: str) -> Cause:
-        return Cause(*json.loads(text))
-
-
-@dataclass(slots=True)
-class Changed:
-    """What is different since the trace was written. `fields` is by post number, `keys` by name."""
-
-    fields: dict[int, int] = field(default_factory=lambda: defaultdict(int))
-    titles: dict[int, str] = field(default_factory=dict)
-    names: dict[str, str] = field(default_factory=dict)
-    """The titles of the same posts by id."""
-    fates: dict[int, str] = field(default_factory=dict)
-    keys: dict[str, str] = field(default_factory=dict)
-    """Key that is another now → the entry behind it, in words."""
-    suspects: dict[str, str] = field(default_factory=dict)
-    """The same of keys that may be another; a name that ends in a colon stands for all that begin so."""
-    answers: dict[str, Answer] = field(default_factory=dict)
-    """What the queries that were asked again answer now; stored once the pages are made."""
-    stamps: dict[str, Fingerprint] = field(default_factory=dict)
-    touched: list[tuple[Touched, str]] = field(default_factory=list)
-    born: dict[str, str] = field(default_factory=dict)
-    """Post id → path of those that are public now and were not, or that moved."""
-    gone: dict[str, str] = field(default_factory=dict)
-    """Post id → the path that it left."""
-    lengths: Counter[str] = field(default_factory=Counter)
-    """By how much the number of posts of each facet grew."""
-    renamed: bool = False
-    """Whether a tag that has pages got other ones."""
-    moved: bool = False
-    """Whether any address came or went, so that links may lead elsewhere."""
-    settings: bool = False
-    pages: bool = False
 
 
 class Differences:

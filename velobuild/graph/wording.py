@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from velobuild.graph.answers import COUNT, POSTS, RELATED, TOTAL
-from velobuild.graph.invalidate import Cause
+from velobuild.graph.changes import Cause
 from velobuild.model.locales import plain_tag, tag_locale, year_of_value
 from velobuild.model.outputs import Target
 from velobuild.model.reads import EVERY_FIELD, Field

@@ -10,7 +10,7 @@ from pathlib import Path
 from velobuild.content.database import Connection
 from velobuild.content.permalinks import assign, former_paths
 from velobuild.errors import ContentProblem, Diagnostic, Severity
-from velobuild.graph.invalidate import Cause
+from velobuild.graph.changes import Cause
 from velobuild.graph.reader import Reader
 from velobuild.graph.routes import expand, reserved
 from velobuild.graph.site import Site

@@ -16,7 +16,8 @@ from velobuild.errors import Diagnostic
 from velobuild.graph.bodies import recipe_of
 from velobuild.graph.builds import next_number, note_build
 from velobuild.graph.causes import born, left, replaced
-from velobuild.graph.invalidate import Cause, Changed, Differences, settle, stale
+from velobuild.graph.changes import Cause, Changed
+from velobuild.graph.invalidate import Differences, settle, stale
 from velobuild.graph.named import ABSENT, Named
 from velobuild.graph.reader import Reader
 from velobuild.graph.routes import moves

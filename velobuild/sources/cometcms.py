@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from velobuild.config.schema import CollectionsConfig, LimitsConfig, Loaded, Secret, SourceConfig
+from velobuild.config.schema import CollectionsConfig, Loaded, Secret, SourceConfig
 from velobuild.errors import ConfigError, Diagnostic, TokenError
-from velobuild.http.client import ApiClient
 from velobuild.http.download import HeaderToken
 from velobuild.http.errors import RecordMissing
 from velobuild.model.entries import Collection, Delta, Media, SiteSettings
-from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
+from velobuild.model.ports import Clock, Known, Progress, Warn
 from velobuild.sources.base import ApiSource, whole_settings
 from velobuild.sources.cometcms_api import API_PATH, START, Entries, Library, media_id
 from velobuild.sources.cometcms_doctor import diagnose
@@ -49,18 +49,9 @@ FOREIGN = ("velo_", "eyJ")
 class CometCms(ApiSource):
     """A `Source`."""
 
-    def __init__(
-        self,
-        client: ApiClient,
-        config: SourceConfig,
-        limits: LimitsConfig,
-        *,
-        clock: Clock = utc_now,
-        warn: Warn = lambda finding: None,
-        progress: Progress = no_progress,
-    ) -> None:
-        super().__init__(client, config, limits, clock=clock, warn=warn, progress=progress)
-        self._library = Library(site_of(config), config.workspace)
+    @cached_property
+    def _library(self) -> Library:
+        return Library(site_of(self._config), self._config.workspace)
 
     def changes(self, known: Known, cursor: str | None) -> Iterator[Delta]:
         """See `Source.changes`. Nothing is remembered in a cursor: what is new shows in the entries themselves.

@@ -245,8 +245,10 @@ def test_an_edit_that_is_told_of_costs_one_call(sites: Sites, devcms: Running) -
     site = of_pocketbase(sites("told"), devcms).posts(3)
     with watching(site) as watched:
         watched.says("which tells of changes")
-        heard = lambda: [r for r in devcms.requests("/api/realtime") if (r.method, r.status) == ("POST", 204)]  # noqa: E731
-        wait_for(lambda: bool(heard()), lambda: watched.said)
+        wait_for(
+            lambda: any((one.method, one.status) == ("POST", 204) for one in devcms.requests("/api/realtime")),
+            lambda: watched.said,
+        )
         site.edit("post-0", content_html="<p>Once.</p>")
         watched.says("“Post 0” was changed")  # and the look with which the subscription begins is over
         devcms.clear_requests()

@@ -85,7 +85,9 @@ def test_control_i11_to_stop_at_the_first_hit_compares_less_for_some_secrets() -
                 return number
         return None
 
-    proof = lambda key, body: hmac.digest(key, body, "sha256").hex().encode()  # noqa: E731
+    def proof(key: bytes, body: bytes) -> bytes:
+        return hmac.digest(key, body, "sha256").hex().encode()
+
     claim = Claim((proof(b"first", b"body"),), proof)
     assert hasty(claim, {0: b"first", 1: b"second"}, b"body") == 0
     assert compared == [b"first"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from velobuild.serve.guard import SWEPT_AT_ONCE, Guard, Limits, Phase
 
@@ -27,9 +28,9 @@ def test_many_that_are_late_together_are_closed_a_few_at_a_time_and_all_of_them_
     async def go() -> tuple[int, int]:
         now = [0.0]
         guard = Guard(Limits(), monotonic=lambda: now[0])
-        peers = [Dropped() for _ in range(200)]
+        peers: list[Any] = [Dropped() for _ in range(200)]
         for peer in peers:
-            guard.joined(peer)  # type: ignore[arg-type]
+            guard.joined(peer)
         now[0] = Limits().idle_s
         guard.sweep()
         at_once = sum(peer.gone for peer in peers)

@@ -68,6 +68,23 @@ def test_without_a_terminal_nothing_is_asked(tmp_path: Path, monkeypatch: pytest
         assert velobuild("init", kind, "--offline", "--source", kind, directory=tmp_path).code == 0
 
 
+def test_the_address_that_the_environment_knows_is_written_and_not_asked_for(tmp_path: Path) -> None:
+    known = {"VELOCMS_SITE_URL": "https://blog.example.org/"}
+    ended = velobuild("init", "--offline", directory=tmp_path, environment=known)
+    assert ended.code == 0, ended.err
+    assert tomllib.loads((tmp_path / "velobuild.toml").read_text())["source"]["url"] == "https://blog.example.org"
+    assert "[source] url" not in ended.err
+
+
+def test_a_wrong_address_of_the_environment_is_said_to_come_from_there(tmp_path: Path) -> None:
+    ended = velobuild(
+        "init", "--offline", directory=tmp_path, environment={"VELOCMS_SITE_URL": "ftp://blog.example.org"}
+    )
+    assert ended.code == 2
+    assert "environment variable VELOCMS_SITE_URL" in ended.err
+    assert not (tmp_path / "velobuild.toml").exists()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -23,6 +23,7 @@ TOKEN_WRONG = frozenset({"VB2001", "VB2002"})
 ADDRESS_WRONG = frozenset({"VB1301", "VB1302", "VB2101", "VB2102", "VB2204"})
 DEFAULT_THEME = "plain"
 DEFAULT_KIND = "velocms"
+ADDRESS_VARIABLE = "VELOCMS_SITE_URL"
 
 
 @click.command()
@@ -112,6 +113,9 @@ def _answers(context: Context, kind: str, *, url: str | None, workspace: str | N
                 hint=f"leave it out, or choose another source: {', '.join(KINDS)}",
             )
     ask = context.interactive
+    where = "--url"
+    if url is None and kind == "velocms" and (known := context.environment.get(ADDRESS_VARIABLE)):
+        url, where = known, f"environment variable {ADDRESS_VARIABLE}"
     if kind == "folder":
         if path is None and ask:
             path = click.prompt("Folder of the posts", default="content", err=True)
@@ -122,10 +126,10 @@ def _answers(context: Context, kind: str, *, url: str | None, workspace: str | N
         )
     if kind == "cometcms" and workspace is None and ask:
         workspace = click.prompt("Workspace (empty: later)", default="", show_default=False, err=True)
-    return Answers(kind, url=_checked_url(kind, url) or "", workspace=(workspace or "").strip())
+    return Answers(kind, url=_checked_url(kind, url, where) or "", workspace=(workspace or "").strip())
 
 
-def _checked_url(kind: str, url: str | None) -> str | None:
+def _checked_url(kind: str, url: str | None, where: str) -> str | None:
     """The address as velobuild.toml will hold it, or the ConfigError that a build would raise about it."""
     if not url or not url.strip():
         return None
@@ -135,7 +139,7 @@ def _checked_url(kind: str, url: str | None) -> str | None:
     config = normalised(Config(source=SourceConfig(type=kind, url=url)))
     for wrong in findings(config):
         if wrong.path == ("source", "url"):
-            raise ConfigError(wrong.what, code=wrong.code, where="--url", hint=wrong.hint)
+            raise ConfigError(wrong.what, code=wrong.code, where=where, hint=wrong.hint)
     return config.source.url
 
 

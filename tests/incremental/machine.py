@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir
 from typing import Any
 
 from hypothesis import strategies as st
@@ -80,7 +81,10 @@ class Life(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(mkdtemp(prefix="life-", dir=MEMORY if MEMORY.is_dir() else None))
+        # One place for all lives of a process: templates are compiled once for a path.
+        self.folder = (MEMORY if MEMORY.is_dir() else Path(gettempdir())) / f"life-{os.getpid()}"
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir()
         self.living = Living(self.folder)
         self.under_way: tuple[dict[str, bytes], Clean] | None = None
         self.changed = False

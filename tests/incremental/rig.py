@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+import jinja2
 
 from tests.incremental.checks import check_trace
 from velobuild.config.schema import (
@@ -34,12 +36,15 @@ from velobuild.content.database import Connection, open_database, transaction
 from velobuild.content.permalinks import former_rows, recall_former
 from velobuild.content.store import Store
 from velobuild.errors import ContentProblem, Diagnostic, GuardRefused
+from velobuild.graph.reader import Reader
 from velobuild.graph.site import Site
 from velobuild.model.assets import Asset
 from velobuild.model.entries import BodyFormat, Collection, Comment, Delta, Entry, Media, Post, SiteSettings
 from velobuild.model.outputs import BuildReport
 from velobuild.pipeline import BuildOptions, build
 from velobuild.pipeline.building import publisher_of
+from velobuild.render.templates import Templates
+from velobuild.render.theme import load_theme
 
 FAILED, REFUSED = 1, 3
 """How the process of a clean build ends."""
@@ -208,6 +213,7 @@ class Living:
         shutil.rmtree(other, ignore_errors=True)
         shutil.copytree(self.site, other, ignore=shutil.ignore_patterns(".velobuild", "public"), symlinks=True)
         former = self._former()
+        self._compile(other)
         child = os.fork()
         if child == 0:
             status = FAILED
@@ -221,6 +227,16 @@ class Living:
             finally:
                 os._exit(status)
         return Clean(child, other / "public")
+
+    def _compile(self, site: Path) -> None:
+        """What the theme of `site` compiles to, once for all processes that are forked after. It depends on nothing but
+        the file's name and text, and takes longer than all else that a clean build of a few posts does."""
+        with suppress(ContentProblem), self.opened() as connection:
+            theme = load_theme(self.config, site)
+            environment = Templates(theme, Reader(connection, self.moment))._environment
+            for name in environment.list_templates():
+                with suppress(jinja2.TemplateError):
+                    environment.get_template(name)
 
     def same_as_clean(self) -> Living:
         """Build, and compare with a clean build. Raises AssertionError naming the first file that differs."""

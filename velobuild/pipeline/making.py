@@ -22,7 +22,7 @@ from velobuild.pipeline.run import Run
 from velobuild.pipeline.tracing import Tracing
 from velobuild.publish.releases import Staging, Writer
 from velobuild.render.theme import Theme
-from velobuild.render.workers import Rendered, RenderFailed, RenderJob, render_all
+from velobuild.render.workers import Rendered, RenderFailed, RenderJob, render_all, worker_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,8 @@ def make(
     again = [path for path in plan.fresh if path not in broken and staging.keep(path) is None]
     plan.causes.update({path: Cause("file", path, "it was edited or removed") for path in again})
     shown = [target for target in targets if target.path in plan.causes and target.path not in broken]
-    gc.collect()  # Readers go round in circles, and hold every path: workers would begin with all that.
+    if worker_count(site.config.build.jobs, len(shown)):
+        gc.collect()  # Readers go round in circles, and hold every path: workers would begin with all that.
     with run.phase("render"), Writer(staging.folder, staging.stamp) as write:
         job = RenderJob(site, theme, known, write, shown)
         failed += render(run, job, staging, tracing, plan.causes)

@@ -7,6 +7,7 @@ import re
 import traceback
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from types import CodeType, SimpleNamespace
 from typing import Any
 from urllib.parse import quote
@@ -143,6 +144,7 @@ def asset_key(name: str) -> str:
     return f"asset:{name}"
 
 
+@lru_cache(maxsize=COMPILED_KEPT)  # A clean build beside this one, to verify it, asks for the same.
 def compiled(source: str) -> str | None:
     """The Python that a template becomes, without comments and the numbers of lines; None for a broken one."""
     environment = jinja2.Environment(autoescape=True, **SYNTAX)

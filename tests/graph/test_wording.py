@@ -1,39 +1,27 @@
-"""Lists, fields, keys and causes as a person reads them."""
+"""Lists, fields and keys as a person reads them."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.graph.naming import HOME, Plain
 from velobuild.graph.answers import count_key, in_locale, posts_key, related_key, total_key
+from velobuild.graph.chains import chain
 from velobuild.graph.changes import Cause
 from velobuild.graph.wording import (
     FIELDS,
-    chain,
     field_words,
     fields_listed,
-    gone_words,
     key_words,
     listed,
-    named_fields,
     query_words,
 )
 from velobuild.model.keys import Query
 from velobuild.model.locales import Locales, year_value
-from velobuild.model.outputs import Target
 from velobuild.model.reads import EVERY_FIELD, Field
 
 TEA = (("tag", "tea"),)
 ONE_OF_TWO = Locales(("en", "de"))
-POST = Target("a/index.html", "/a/", "post", "template", "post.html", {"id": "1"})
-HOME = Target("index.html", "/", "home", "template", "home.html", {"number": 1})
-
-
-class Plain:
-    def post(self, id: str) -> str:
-        return f"Post {id}"
-
-    def tag(self, key: str) -> str:
-        return key.capitalize() if key.isprintable() else key
 
 
 @pytest.mark.parametrize(
@@ -101,30 +89,6 @@ def test_nearly_all_fields_are_told_by_those_that_are_missing() -> None:
     assert listed([]) == ""
 
 
-def test_the_detail_of_a_cause_names_the_fields_again() -> None:
-    assert named_fields("title, content") == Field.TITLE | Field.CONTENT
-    assert named_fields("") == 0
-
-
-@pytest.mark.parametrize(
-    ("cause", "target", "words"),
-    [
-        (Cause("post", "A", "content", "was edited"), POST, "The post “A” was edited: its body. This page shows that."),
-        (Cause("post", "A", "url", "got a cover"), HOME, "The post “A” got a cover. This page shows its address."),
-        (Cause("all", "--clean"), HOME, "The build was called with --clean. So every page was rendered."),
-        (Cause("failed", ""), POST, "This page could not be rendered before; it is tried again in every build."),
-        (Cause("route", "/", "post"), HOME, "At this address was the page of a post before; now it is the home page."),
-    ],
-)  # fmt: skip
-def test_a_cause_becomes_a_chain_that_ends_at_the_page(cause: Cause, target: Target, words: str) -> None:
-    assert " ".join(chain(cause, target, Plain())) == words
-
-
-def test_a_removed_page_says_why_it_went() -> None:
-    assert gone_words(Cause("gone", "/a/", behind="the post “A” is gone")) == "The post “A” is gone."
-    assert gone_words(Cause("gone", "/page/2/", "list")) == "Its list has fewer posts now, or none."
-
-
 def test_a_tag_of_another_language_is_called_by_its_name_and_its_language() -> None:
     assert key_words("term:de\x1ftea", Plain()) == "the name and address of the tag “tea” (de)"
     assert key_words("named:de\x1ftea", Plain()) == "which tag “tea” is (de)"
@@ -135,11 +99,3 @@ def test_the_sitemap_s_parts_are_told_by_what_they_list() -> None:
     assert key_words("places:all", Plain()) == "the addresses and last changes of all posts"
     assert key_words("places:2026-05", Plain()) == "the addresses and last changes of all posts of 2026-05"
     assert key_words("places:2026-05-03:1000", Plain()).endswith("of all posts of 2026-05-03, without the first 1000")
-
-
-def test_the_file_is_named_once_for_several_tables_of_the_configuration() -> None:
-    why = "velobuild itself and [site] in velobuild.toml and [menu] in velobuild.toml changed"
-    (first, _) = chain(Cause("all", why), HOME, Plain())
-    assert first == "Velobuild itself and [site] and [menu] in velobuild.toml changed."
-    (first, _) = chain(Cause("all", "[site] in velobuild.toml changed"), HOME, Plain())
-    assert first == "[site] in velobuild.toml changed."

@@ -10,7 +10,8 @@ from tests.incremental.machine import Life
 from velobuild.config.schema import Loaded
 from velobuild.content.database import opened_for_reading
 from velobuild.errors import ConfigError
-from velobuild.graph.explain import explain, explain_last
+from velobuild.graph.account import explain_last
+from velobuild.graph.explain import explain
 from velobuild.graph.trace import Trace
 from velobuild.graph.widest import widest
 from velobuild.pipeline.auditing import audit

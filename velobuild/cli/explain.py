@@ -11,7 +11,8 @@ from velobuild.cli.context import Context
 from velobuild.errors import ConfigError
 
 if TYPE_CHECKING:
-    from velobuild.graph.explain import BuildAccount, Explanation, Group
+    from velobuild.graph.account import BuildAccount
+    from velobuild.graph.explain import Explanation, Group
     from velobuild.graph.widest import Wide, Widest
     from velobuild.pipeline.explaining import CopiedFile
 

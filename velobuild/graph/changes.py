@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from velobuild.model.keys import Fingerprint
-from velobuild.model.reads import Answer, Touched
+from velobuild.model.reads import Answer, Field, Touched
+
+BECAUSE = ", because "
+"""Stands in the clause of a post that is another one since something else is: effect, because cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,7 @@ class Cause:
 
     `kind` is `post`, the kind of a key (`posts`, `count`, `template`, `asset`, `setting`, …), or one of `all`, `new`,
     `route`, `failed`, `file`, `gone`; `name` says which, `detail` what of it, `behind` what brought it about: of a post
-    a clause (`was edited`), else a sentence. `graph.wording` makes sentences of it.
+    a clause (`was edited`), else a sentence. `graph.chains` makes sentences of it.
     """
 
     kind: str
@@ -68,3 +71,16 @@ class Changed:
     """Whether any address came or went, so that links may lead elsewhere."""
     settings: bool = False
     pages: bool = False
+
+
+def field_names(fields: int) -> str:
+    """The fields of a set as a cause's `detail` keeps them."""
+    return ", ".join(one.name.lower() for one in Field if one & fields and one.name)
+
+
+def named_fields(names: str) -> int:
+    """The set behind a cause's `detail`, such as `title, excerpt`."""
+    fields = 0
+    for name in filter(None, names.split(", ")):
+        fields |= Field[name.upper()]
+    return fields

@@ -10,15 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from velobuild.content.database import Connection
-from velobuild.graph.builds import Build, PostChange, build_of, last_build, removed_by
-from velobuild.graph.changes import Cause
+from velobuild.graph.builds import Build, PostChange, build_of, last_build
+from velobuild.graph.chains import chain
+from velobuild.graph.changes import BECAUSE, Cause
 from velobuild.graph.trace import Output, Trace
 from velobuild.graph.wording import (
     ROUTES,
-    chain,
     field_words,
     fields_listed,
-    gone_words,
     key_words,
     language_mark,
     listed,
@@ -27,7 +26,7 @@ from velobuild.graph.wording import (
 )
 from velobuild.model.locales import year_of_value
 from velobuild.model.outputs import Target
-from velobuild.model.reads import EVERY_FIELD, Field
+from velobuild.model.reads import BODY_FIELDS, EVERY_FIELD, Field
 
 SHOWN = 5
 """So many names of a kind are given; the rest is a number."""
@@ -205,15 +204,23 @@ def _not_read(own: int | None, fields: dict[int, int], queries: list[str], keys:
         if own is None:
             which = "the post that it names" if len(others) == 1 else f"the {len(others)} posts that it names"
         if not together & Field.CONTENT:
-            found.append(f"the body of {which}: editing one does not render this page")
+            found.append(f"the body of {which}{_but_for(together & ~int(Field.CONTENT))}")
         rest = field_words(int(EVERY_FIELD) & ~together & ~int(Field.CONTENT | Field.SLUG))
         if rest:
-            found.append(f"more of {which}: {_some(rest)}")
+            found.append(f"of {which} also: {_some(rest)}")
     if not queries:
         found.append("new posts: it asks for no list of posts")
     if not any(key.startswith("setting:") for key in keys):
         found.append("the site's settings in the CMS")
     return (*found, "templates that are not listed above, and comments in those that are")
+
+
+def _but_for(fields: int) -> str:
+    """What an edited body must leave as it was to render no page that shows these fields."""
+    made_of_it = field_words(fields & int(BODY_FIELDS))
+    if not made_of_it:
+        return ": editing one does not render this page"
+    return f", as long as its {listed(made_of_it)} {'stays' if len(made_of_it) == 1 else 'stay'} the same"
 
 
 def _some(words: list[str]) -> str:
@@ -241,7 +248,9 @@ def _stayed(last: Build, fields: dict[int, int], keys: set[str], names: Names) -
 def _beside(change: PostChange, read: int) -> str:
     words = field_words(change.fields)
     all_of_it = change.fields == int(EVERY_FIELD)
-    what = f"the post “{change.title}” {change.fate}" + ("" if all_of_it else f" ({listed(words)})")
+    effect, _, root = change.fate.partition(BECAUSE)
+    what = f"{root}, so the post “{change.title}” {effect}" if root else f"the post “{change.title}” {effect}"
+    what += "" if all_of_it else f" ({listed(words)})"
     if read:
         return f"{what}; of that post this page reads only: {fields_listed(read)}"
     return f"{what}; this page reads nothing of that post"
@@ -253,45 +262,3 @@ def _pending(connection: Connection, fields: dict[int, int], names: Names) -> tu
         "SELECT num, title FROM dirty JOIN post ON post.id = dirty.id WHERE kind = 'posts' ORDER BY num"
     )
     return tuple(f"the post “{title}”" for num, title in rows if num in fields)
-
-
-@dataclass(frozen=True, slots=True)
-class CauseGroup:
-    """What one cause brought about in a build."""
-
-    because: tuple[str, ...]
-    rendered: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class BuildAccount:
-    """What the last build that changed anything rendered, by cause; and how many outputs it let be."""
-
-    number: int
-    at: str
-    rendered: int
-    outputs: int
-    groups: tuple[CauseGroup, ...]
-
-
-def explain_last(connection: Connection) -> BuildAccount | None:
-    """The last build's renderings by cause, the largest group first. None before the first build."""
-    last = last_build(connection)
-    if last is None:
-        return None
-    names = Names(connection)
-    rendered: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    removed: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    outputs = 0
-    for output in Trace(connection).outputs():
-        outputs += 1
-        if output.build == last.number:
-            steps = chain(cause_of(output), output.target, names)
-            rendered[steps[:-1] or steps].append(output.target.url)
-    for path, cause in removed_by(connection, last.number).items():
-        removed[(gone_words(cause),)].append(f"/{path.removesuffix('index.html')}")
-    groups = [CauseGroup(why, rendered=tuple(paths)) for why, paths in rendered.items()]
-    groups += [CauseGroup(why, removed=tuple(paths)) for why, paths in removed.items()]
-    groups.sort(key=lambda group: (-len(group.rendered) - len(group.removed), group.because))
-    return BuildAccount(last.number, last.at, sum(map(len, rendered.values())), outputs, tuple(groups))

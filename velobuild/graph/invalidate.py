@@ -17,18 +17,19 @@ from velobuild.content.dirty import ASSET, PostBefore, marked
 from velobuild.content.memo import Memo, memo_key
 from velobuild.graph.answers import POSTS, Answers
 from velobuild.graph.bodies import link_name, recipe_of
-from velobuild.graph.changes import Cause, Changed
-from velobuild.graph.named import ABSENT, Named
+from velobuild.graph.changes import BECAUSE, Cause, Changed, field_names
+from velobuild.graph.fates import altered_places, fate_of_file, fate_of_post
+from velobuild.graph.named import Named
 from velobuild.graph.reader import Reader
 from velobuild.graph.trace import Trace
 from velobuild.markup.prepare import Prepared, decode
 from velobuild.model.entries import Collection
-from velobuild.model.keys import Fingerprint
 from velobuild.model.locales import tag_locale
-from velobuild.model.reads import EVERY_FIELD, Field, Image, touched
+from velobuild.model.reads import BODY_FIELDS, EVERY_FIELD, Field, Image, touched
 
 COUNTED = "posts came, went or got other dates"
-BODY_FIELDS = Field.CONTENT | Field.EXCERPT | Field.TOC | Field.WORDS | Field.PICTURE
+OWN_PAGES = "a page of the site's own was added, removed or edited"
+PICTURES = "a picture, or its record in the CMS, was added, replaced or removed"
 NOW = (
     "SELECT num, path, permalink.slug, post.sort_at, value, input "
     "FROM post JOIN permalink ON permalink.post_id = post.id "
@@ -70,7 +71,7 @@ class Differences:
             elif entry.kind == Collection.COMMENTS:
                 self._comment(entry.id, entry.before)
             elif entry.kind == ASSET:
-                self._file(entry.id)
+                self._file(entry.id, "is new" if entry.before is None else "was replaced")
                 media = True
             elif entry.kind == Collection.MEDIA:
                 self._media(entry.id, entry.before)
@@ -82,12 +83,13 @@ class Differences:
                 names |= {link_name(f"/{row['path']}/") for row in (entry.before, self._page(entry.id)) if row}
         self._links(names)
         if self.changed.pages:
-            self.changed.suspects.update(
-                dict.fromkeys(("pages", "pages:", "page-translations:"), "a local page came, went or changed")
-            )
+            self.changed.suspects.update(dict.fromkeys(("pages", "pages:", "page-translations:"), OWN_PAGES))
         if media or self.changed.moved or self.changed.pages:
             self.changed.suspects.update(
-                {"media:": "a media file changed", "page:": "a local page, or what it links to, changed"}
+                {
+                    "media:": "a picture, or its record in the CMS, was added, replaced or removed",
+                    "page:": "a page of the site's own, or something that it links to, was edited",
+                }
             )
         if self.changed.settings:
             self.changed.suspects["setting:"] = "the site's settings were changed in the CMS"
@@ -107,23 +109,18 @@ class Differences:
         num, title = one.num, str(one.values["title"])
         old, new = self._image(id, before), self._image(id, after)
         self.changed.titles[num] = self.changed.names[id] = title
-        fate = "was published" if before is None else "is gone" if after is None else "was edited"
-        self.changed.fates[num] = fate
-        fields = Field(0)
-        if before is None or after is None:
-            fields = EVERY_FIELD
-        else:
-            fields = self._fields(before, after)
+        fields = EVERY_FIELD if before is None or after is None else self._fields(before, after)
+        self.changed.fates[num] = fate = fate_of_post(before, after, fields)
         if before is not None and before.num != num:
             self.changed.fields[before.num] |= EVERY_FIELD
         self.changed.fields[num] |= int(fields)
-        where = f"the post “{title}” {_how(before, after) if before and after else fate}"
+        where = f"the post “{title}” {altered_places(before, after) if before and after else fate}"
         if old != new:
             self.changed.touched.append((touched(old, new), where))
             self.changed.lengths.update(new.facets if new else ())
             self.changed.lengths.subtract(old.facets if old else ())
             if old is None or new is None or (old.sort_at, old.locale) != (new.sort_at, new.locale):
-                self._neighbours(num, old, new, f"has another post beside it, because {where}")
+                self._neighbours(num, old, new, f"has another post beside it{BECAUSE}{where}")
         if fields & (Field.URL | Field.UPDATED) or old != new:
             times = [image.sort_at for image in (old, new) if image is not None]
             # The last stands for all further parts of a day.
@@ -235,7 +232,7 @@ class Differences:
         fate = "is new" if before is None else "is carried by no post any more" if row is None else "got another name"
         about = f"the tag “{name}” {fate}"
         for (id,) in self._connection.execute("SELECT post_id FROM tag WHERE tag = ?", (key,)).fetchall():
-            self._mark(id, Field.TAGS, f"carries a tag that has changed: {about}")
+            self._mark(id, Field.TAGS, f"has a tag with another name or address{BECAUSE}{about}")
         self.changed.suspects.update({f"term:{key}": about, "terms": about, "terms:": about, "named:": about})
         self.changed.moved = True
         self.changed.renamed |= bool(before and row and before[1] != row[1])
@@ -247,12 +244,12 @@ class Differences:
         for post_id in {*(row[0] for row in rows), *([before["post_id"]] if before else ())}:
             self._mark(post_id, Field.COMMENTS, "got, lost or changed a comment")
 
-    def _file(self, url: str) -> None:
-        name = unquote(url.rpartition("/")[2])
+    def _file(self, url: str, fate: str) -> None:
+        about = f"the file {unquote(url.rpartition('/')[2])} {fate}"
         for (id,) in self._connection.execute(USERS, (url,)).fetchall():
-            self._mark(id, Field.CONTENT | Field.PICTURE, f"uses the file {name}, which is another now")
+            self._mark(id, Field.CONTENT | Field.PICTURE, f"shows or links to the new one{BECAUSE}{about}")
         for id in self._reader.pictures.media_ids_at(url):
-            self._covered(id, f"has the cover {name}, which is another now")
+            self._covered(id, f"has another cover{BECAUSE}{about}")
 
     def _media(self, id: str, before: Mapping[str, str] | None) -> None:
         self._covered(id, "has a cover whose record in the CMS changed")
@@ -276,7 +273,11 @@ class Differences:
     def _links(self, names: Iterable[str]) -> None:
         for name in sorted(filter(None, names)):
             for (id,) in self._connection.execute("SELECT post_id FROM body_link WHERE name = ?", (name,)).fetchall():
-                self._mark(id, Field.CONTENT, f"links to /…/{name}/, where another page stands now, or none")
+                self._mark(
+                    id,
+                    Field.CONTENT,
+                    f"links to an address that ends in /{name}/, and what stands there came, went or moved",
+                )
 
     def _mark(self, post_id: str, fields: Field, fate: str) -> None:
         row = self._connection.execute(NUM, (post_id,)).fetchone()
@@ -298,7 +299,7 @@ def settle(trace: Trace, answers: Answers, named: Named, changed: Changed) -> No
             if (key == name or name.endswith(":")) and key not in changed.stamps:
                 changed.stamps[key] = now = named.fingerprint(key)
                 if now != stamp:
-                    changed.keys[key] = _fate_of_file(key, stamp, now) if key.startswith(OF_FILES) else behind
+                    changed.keys[key] = fate_of_file(key, stamp, now) if key.startswith(OF_FILES) else behind
 
 
 def stale(trace: Trace, changed: Changed) -> dict[int, Cause]:
@@ -310,7 +311,7 @@ def stale(trace: Trace, changed: Changed) -> dict[int, Cause]:
             continue
         title, fate = changed.titles.get(num) or trace.title_of(num), changed.fates.get(num, "")
         for id, read in trace.readers_of_post(num, fields):
-            found.setdefault(id, Cause("post", title, _names(read), fate))
+            found.setdefault(id, Cause("post", title, field_names(read), fate))
     for key, behind in sorted(changed.keys.items()):
         kind, _, name = key.partition(":")
         for id in trace.readers_of_key(key):
@@ -320,27 +321,3 @@ def stale(trace: Trace, changed: Changed) -> dict[int, Cause]:
                 found[id] = cause
             found.setdefault(id, cause)
     return found
-
-
-def _how(before: PostBefore, after: PostBefore) -> str:
-    """What of a post's places in lists is another."""
-    old, new = before.values, after.values
-    ways = (
-        ("got other tags", old["tags"] != new["tags"]),
-        ("got another date", before.sort_at != after.sort_at),
-        ("got another title", old["title"] != new["title"]),
-        ("got another author", old["author_id"] != new["author_id"]),
-    )
-    return " and ".join(words for words, so in ways if so) or "was edited"
-
-
-def _fate_of_file(key: str, before: Fingerprint, now: Fingerprint) -> str:
-    """What happened to a file of the theme, as a sentence."""
-    kind, _, name = key.partition(":")
-    absent = {ABSENT, bytes(len(ABSENT))}
-    fate = "is new" if before in absent else "is gone" if now in absent else "was edited"
-    return f"the {'template' if kind == 'template' else 'static file'} {name} {fate}"
-
-
-def _names(fields: int) -> str:
-    return ", ".join(one.name.lower() for one in Field if one & fields and one.name)

@@ -1,4 +1,4 @@
-"""Sentences for people who write themes and never saw this program's source: causes, lists, fields and keys in words.
+"""Words for people who write posts and themes and never saw this program's source: for lists, fields and keys.
 
 Pure: titles and names are asked of a `Naming`, which the caller gives.
 """
@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from velobuild.graph.answers import COUNT, POSTS, RELATED, TOTAL
-from velobuild.graph.changes import Cause
 from velobuild.model.locales import plain_tag, tag_locale, year_of_value
-from velobuild.model.outputs import Target
 from velobuild.model.reads import EVERY_FIELD, Field
 
 FIELDS = {
@@ -20,7 +18,7 @@ FIELDS = {
     Field.URL: "address",
     Field.SLUG: "slug",
     Field.PUBLISHED: "date",
-    Field.UPDATED: "time of its last change",
+    Field.UPDATED: "time of the last change",
     Field.TAGS: "tags",
     Field.EXCERPT: "excerpt",
     Field.CONTENT: "body",
@@ -36,7 +34,6 @@ FIELDS = {
     Field.EXTRA: "extra fields",
 }
 EVERY = int(EVERY_FIELD)
-OF_CONFIG = " in velobuild.toml"
 NEARLY_ALL = 5
 ROUTES = {
     "home": "the home page",
@@ -56,7 +53,7 @@ ROUTES = {
 
 
 class Naming(Protocol):
-    """How posts and tags are called."""
+    """How posts, tags and the site's own pages are called."""
 
     def post(self, id: str) -> str:
         """A post's title by its id."""
@@ -64,6 +61,10 @@ class Naming(Protocol):
 
     def tag(self, key: str) -> str:
         """A tag's name by its key."""
+        ...
+
+    def page(self, id: str) -> str:
+        """The title of a page of the site's own by its id."""
         ...
 
 
@@ -84,14 +85,6 @@ def fields_listed(fields: int) -> str:
     if len(unread) > NEARLY_ALL:
         return listed(field_words(fields))
     return f"everything but {listed(unread)}" if unread else "everything"
-
-
-def named_fields(names: str) -> int:
-    """The set behind a cause's `detail`, such as `title, excerpt`."""
-    fields = 0
-    for name in filter(None, names.split(", ")):
-        fields |= Field[name.upper()]
-    return fields
 
 
 def sentence(clause: str) -> str:
@@ -198,94 +191,3 @@ def _places_words(name: str) -> str:
     if span and span != "all":
         words += f" of {span}"
     return f"{words}, without the first {start}" if start else words
-
-
-def chain(cause: Cause, target: Target, naming: Naming) -> tuple[str, ...]:
-    """Why an output was rendered: from what changed to the page, one sentence a step."""
-    match cause.kind:
-        case "post":
-            return _post_chain(cause, target)
-        case "all":
-            return (sentence(_whole_words(cause.name)), "So every page was rendered.")
-        case "new":
-            return _new_chain(cause, target)
-        case "route":
-            return (_other_page(cause, target),)
-        case "failed":
-            return ("This page could not be rendered before; it is tried again in every build.",)
-        case "file":
-            return ("Its published file had been changed or removed by hand.", "So it was written again.")
-        case "template":
-            return (sentence(cause.behind), "This page is made with it.")
-        case "asset":
-            return (
-                sentence(cause.behind),
-                "This page links to it, and the link holds a mark of its content so that browsers fetch it anew.",
-            )
-        case "posts" | "related":
-            words = query_words(f"{cause.kind}:{cause.name}", naming)
-            return (sentence(cause.behind), sentence(f"so this list changed: {words}"), "This page shows it.")
-    words = key_words(f"{cause.kind}:{cause.name}" if cause.name else cause.kind, naming)
-    return (sentence(cause.behind), sentence(f"so this changed: {words}"), "This page shows it.")
-
-
-_ALL = {
-    "nothing was built before": "this was the first build, as far as velobuild knows",
-    "--clean": "the build was called with --clean",
-    "--strict": "the build was called with --strict",
-    "the build before was cut short": "the build before was cut short, so that what is live was not known",
-}
-
-
-def _whole_words(why: str) -> str:
-    """Why every page was made anew; of several tables of the configuration the file is named once."""
-    named = why.removesuffix(" changed")
-    if why in _ALL or named == why:
-        return _ALL.get(why, why)
-    parts = named.split(" and ")
-    tables = [part.removesuffix(OF_CONFIG) for part in parts if part.endswith(OF_CONFIG)]
-    others = [part for part in parts if not part.endswith(OF_CONFIG)]
-    return f"{listed([*others, *([listed(tables) + OF_CONFIG] if tables else [])])} changed"
-
-
-def _post_chain(cause: Cause, target: Target) -> tuple[str, ...]:
-    words = field_words(named_fields(cause.detail))
-    own = target.route == "post"
-    shown = listed([f"its {one}" for one in words])
-    if cause.behind == "was edited":
-        first = f"the post “{cause.name}” was edited: {shown}" if words else f"the post “{cause.name}” was edited"
-    else:
-        first = f"the post “{cause.name}” {cause.behind}"
-    if cause.behind.startswith("was edited") and own:
-        return (sentence(first), "This page shows that.")
-    return (sentence(first), sentence(f"this page shows {shown}"))
-
-
-def _new_chain(cause: Cause, target: Target) -> tuple[str, ...]:
-    if cause.behind:
-        return (sentence(cause.behind), "So there is this page, which was not there before.")
-    if target.route in {"list", "tag", "year", "home"}:
-        return (
-            "A list got its first posts, or enough of them for another page.",
-            "So there is this page, which was not there before.",
-        )
-    return (f"There is {ROUTES.get(target.route, 'an output')} now where there was none before.",)
-
-
-def _other_page(cause: Cause, target: Target) -> str:
-    now = ROUTES.get(target.route, target.route)
-    before = cause.detail.partition(" ")[0]
-    if before and before != target.route:
-        return f"At this address was {ROUTES.get(before, before)} before; now it is {now}."
-    if target.route in {"list", "tag", "year", "home"}:
-        return "Its list has another number of posts or pages, so this page begins, ends or links elsewhere now."
-    return f"It is still {now}, with other parameters."
-
-
-def gone_words(cause: Cause) -> str:
-    """Why an output was removed, as a sentence."""
-    if cause.behind:
-        return sentence(cause.behind)
-    if cause.detail in {"list", "tag", "year", "home"}:
-        return "Its list has fewer posts now, or none."
-    return sentence(f"{ROUTES.get(cause.detail, 'this output')} is not wanted here any more")

@@ -40,6 +40,8 @@ class Field(IntFlag):
 
 
 EVERY_FIELD = Field((1 << 18) - 1)
+BODY_FIELDS = Field.CONTENT | Field.EXCERPT | Field.TOC | Field.WORDS | Field.PICTURE
+"""What is made of a post's body, its excerpt where it has none of its own."""
 OPEN_LOW, OPEN_HIGH = "", "A"
 """Before and after every timestamp."""
 

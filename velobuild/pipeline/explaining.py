@@ -15,11 +15,12 @@ from velobuild.config.schema import Loaded
 from velobuild.content.assets import AssetTable
 from velobuild.content.database import Connection, opened_for_reading
 from velobuild.errors import ConfigError
+from velobuild.graph.account import BuildAccount, explain_last
 from velobuild.graph.builds import removal_of
-from velobuild.graph.explain import BuildAccount, Explanation, Names, explain, explain_last
+from velobuild.graph.chains import gone_words
+from velobuild.graph.explain import Explanation, Names, explain
 from velobuild.graph.trace import Trace
 from velobuild.graph.widest import Widest, widest
-from velobuild.graph.wording import gone_words
 from velobuild.pipeline.building import publisher_of
 
 NAMED = 5

@@ -213,7 +213,7 @@ class Tracing:
             core = self.reader.core(id)
             if core is not None:
                 changed.fields[core.num] |= int(EVERY_FIELD)
-                changed.fates[core.num] = "has a body that could be shown and cannot now, or the other way round"
+                changed.fates[core.num] = "can be shown again" if id in before else "cannot be shown any more"
 
     def made(self, made: Iterable[Made], answers: Mapping[str, Answer]) -> None:
         self._made += map(self._packed, made)

@@ -26,9 +26,9 @@ from velobuild.content.permalinks import MOMENT
 from velobuild.content.store import Store
 from velobuild.errors import ContentProblem, Diagnostic, Severity, VelobuildError
 from velobuild.graph.builds import removal_of
+from velobuild.graph.chains import gone_words
 from velobuild.graph.explain import explain
 from velobuild.graph.trace import Trace
-from velobuild.graph.wording import gone_words
 from velobuild.media.uses import objects_of
 from velobuild.model.ports import Warn
 from velobuild.pipeline.building import build, publisher_of

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from lxml import etree, html
+
 from tests.graph.rig import CONFIG, NOON, Blog, post
 from tests.render.stage import PLAIN, rendered, themed, whole, write
 from velobuild.config.schema import FeedsConfig
@@ -79,6 +81,24 @@ def test_the_sitemap_names_every_page_of_every_language_once(tmp_path: Path) -> 
     named = [line.partition("<loc>")[2].partition("</loc>")[0] for line in made["sitemap.xml"].decode().splitlines()]
     pages = {name.removesuffix("index.html") for name in made if name.endswith("index.html")}
     assert sorted(filter(None, named)) == sorted(f"https://garden.example/{page}" for page in pages)
+
+
+def test_the_sitemap_links_to_the_languages_that_the_heads_of_the_pages_name(tmp_path: Path) -> None:
+    blog = Blog(tmp_path, replace(SPOKEN, theme=PLAIN)).posts(
+        post("tea"), post("tee", extra={"locale": "de", "translation_of": "tea"}), post("alone", tags=("a",))
+    )
+    made = whole(blog)
+    rows = {row.findtext("{*}loc"): row for row in etree.fromstring(made["sitemap.xml"])}
+    told = 0
+    for name, page in made.items():
+        if name.endswith("index.html"):
+            heads = html.fromstring(page).xpath("//head/link[@rel='alternate'][@hreflang]")
+            row = rows[f"https://garden.example/{name.removesuffix('index.html')}"]
+            links = row.findall("{*}link")
+            in_map, in_head = ({(one.get("hreflang"), one.get("href")) for one in found} for found in (links, heads))
+            assert in_map == in_head, name
+            told += bool(in_map)
+    assert told >= 6, "both posts, and the home pages, archives and years of both"
 
 
 def test_the_shipped_theme_names_translations_and_leads_to_the_other_language(tmp_path: Path) -> None:

@@ -43,6 +43,26 @@ def test_a_time_is_utc_and_a_page_without_one_has_no_lastmod() -> None:
     assert document.count(b"<lastmod>") == 1
 
 
+def test_a_page_in_several_languages_links_to_all_of_them_as_search_engines_ask() -> None:
+    versions = (("en", f"{BASE}/tea/"), ("de", f"{BASE}/de/grüner-tee/?a&b"), ("x-default", f"{BASE}/tea/"))
+    document = sitemap([SitemapUrl(f"{BASE}/tea/", MAY, versions), SitemapUrl(f"{BASE}/alone/")])
+    assert judge(document) == []
+    first, second = etree.fromstring(document)
+    links = first.findall("{http://www.w3.org/1999/xhtml}link")
+    assert [(link.get("rel"), link.get("hreflang"), link.get("href")) for link in links] == [
+        ("alternate", "en", f"{BASE}/tea/"),
+        ("alternate", "de", f"{BASE}/de/gr%C3%BCner-tee/?a&b"),
+        ("alternate", "x-default", f"{BASE}/tea/"),
+    ]
+    assert [element.tag for element in second] == ["{http://www.sitemaps.org/schemas/sitemap/0.9}loc"]
+    long = sitemap([SitemapUrl(f"{BASE}/tea/", None, (("de", f"{BASE}/{'x' * 2048}/"),))])
+    assert b"hreflang" not in long, "a longer address than the protocol allows"
+
+
+def test_a_site_without_translations_has_no_word_of_them() -> None:
+    assert b"xhtml" not in sitemap(pages(2))
+
+
 def test_a_site_without_pages_still_has_a_sitemap() -> None:
     assert locs(sitemap([])) == []
 

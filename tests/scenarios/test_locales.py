@@ -74,6 +74,38 @@ def test_a_translation_that_comes_and_goes_makes_the_original_anew(living: Livin
     assert b"de/d9" not in living.tree()["e1/index.html"]
 
 
+def test_the_sitemap_of_the_original_links_to_a_translation_of_another_month(living: Living) -> None:
+    far = later(-24 * 80)
+    for change in (
+        lambda: german(living, "d9", of="e1", published_at=far),
+        lambda: german(living, "d9", of="e2", published_at=far),
+        lambda: german(living, "d9", of="e2", published_at=far, slug="neun"),
+        lambda: living.post("d9", status="draft"),
+    ):
+        change()
+        assert "sitemap.xml" in rendered(living)
+    assert b'hreflang="de" href="https://site.example/de/neun/"' not in living.tree()["sitemap.xml"]
+
+
+def test_the_parts_of_a_long_sitemap_follow_the_translations_that_lie_in_others(tmp_path: Path) -> None:
+    living = Living(tmp_path)
+    plain = config()
+    living.config = replace(plain, source=replace(plain.source, locales=("en", "de")))
+    for number in range(1_001):
+        living.post(f"e{number:04}", published_at=later(-9 - number), body="")
+    far = later(-24 * 200)
+    german(living, "d9", published_at=far).build()
+    part = f"sitemap-{later(-9):%Y-%m}.xml"
+    assert b"hreflang" not in living.tree()[part]
+    german(living, "d9", published_at=far, of="e0000").build()
+    assert living.tree()[part].count(b'hreflang="de"') == 1
+    german(living, "d9", published_at=far, of="e0001", slug="neun").build()
+    assert living.tree()[part].count(b'href="https://site.example/de/neun/"') == 1
+    living.without("d9").build()
+    assert b"hreflang" not in living.tree()[part]
+    living.same_as_clean()
+
+
 def test_a_post_that_changes_its_language_moves_from_one_tree_to_the_other(living: Living) -> None:
     german(living, "e1")
     rendered(living)

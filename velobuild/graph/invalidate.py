@@ -44,6 +44,7 @@ NEWER = (
     "AND (sort_at, id) > (?, ?) AND locale = ? ORDER BY sort_at, id LIMIT 1"
 )
 OF_FILES = ("template:", "asset:")
+VERSIONS = "SELECT sort_at FROM post WHERE translation = ? AND translation IS NOT NULL ORDER BY sort_at"
 USERS = "SELECT post_id FROM media_use WHERE url = ?"
 PAGE = "SELECT value FROM entry WHERE collection = 'pages' AND id = ?"
 NUM = "SELECT num FROM post JOIN permalink ON post_id = id WHERE id = ?"
@@ -122,14 +123,18 @@ class Differences:
             if old is None or new is None or (old.sort_at, old.locale) != (new.sort_at, new.locale):
                 self._neighbours(num, old, new, f"has another post beside it{BECAUSE}{where}")
         if fields & (Field.URL | Field.UPDATED) or old != new:
-            times = [image.sort_at for image in (old, new) if image is not None]
-            # The last stands for all further parts of a day.
-            spans = [span for at in times for span in (at[:7], at[:10], f"{at[:10]}:")]
-            self.changed.suspects.update({f"places:{span}": where for span in ("all", *spans)})
+            self._listed([image.sort_at for image in (old, new) if image is not None], where)
         for group in {self._locales.group(id, post.values["extra"]) for post in (before, after) if post is not None}:
             if group is not None and (fields & (Field.URL | Field.EXTRA) or old is None or new is None):
                 self.changed.suspects[f"translations:{group}"] = where
+                self._listed([at for (at,) in self._connection.execute(VERSIONS, (group,))], where)
         return self._moves(id, before, after)
+
+    def _listed(self, times: Iterable[str], where: str) -> None:
+        """The files of the sitemap that list posts of these times, with the addresses of their translations."""
+        # The last stands for all further parts of a day.
+        spans = [span for at in times for span in (at[:7], at[:10], f"{at[:10]}:")]
+        self.changed.suspects.update({f"places:{span}": where for span in ("all", *spans)})
 
     def _moves(self, id: str, before: PostBefore | None, after: PostBefore | None) -> set[str]:
         if before and after and (before.path, before.slug) == (after.path, after.slug):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from velobuild.graph.reader import Reader
+from velobuild.graph.site import Site
 from velobuild.graph.views import LanguageView
 from velobuild.model.locales import year_of_value
 
@@ -22,8 +23,7 @@ class Versions:
 
     def there(self) -> list[LanguageView]:
         """In every language in which the page is there, in the order of the locales; empty if it is in one alone."""
-        found = self._found()
-        return [self._view(*one, first=not at) for at, one in enumerate(found)] if len(found) > 1 else []
+        return several(self.reader.site, self._found())
 
     def elsewhere(self) -> list[LanguageView]:
         """For each other language the page in it, else its home page."""
@@ -31,15 +31,11 @@ class Versions:
         site = self.reader.site
         others = (locale for locale in site.locales.codes if locale != self.locale)
         return [
-            self._view(locale, found[locale])
+            _view(site, locale, found[locale])
             if locale in found
-            else self._view(locale, site.url_of(f"{site.locales.folder(locale)}/"), is_home=True)
+            else _view(site, locale, site.url_of(f"{site.locales.folder(locale)}/"), is_home=True)
             for locale in others
         ]
-
-    def _view(self, locale: str, url: str, *, first: bool = False, is_home: bool = False) -> LanguageView:
-        site = self.reader.site
-        return LanguageView(site.language(locale), url, site.absolute(url), is_home=is_home, is_default=first)
 
     def _found(self) -> list[tuple[str, str]]:
         """(locale, URL) of every version. A tag has none: what it is called in another language nobody says."""
@@ -64,3 +60,12 @@ class Versions:
         config = self.reader.site.config
         fixed = {"home": "/", "archive": config.urls.archive, "tags": self.reader.taxonomy.index}
         return fixed.get(self.route, "")
+
+
+def several(site: Site, found: Sequence[tuple[str, str]]) -> list[LanguageView]:
+    """The versions (locale, URL) of a page, the first for those who read none of its languages; empty if it is one."""
+    return [_view(site, *one, first=not at) for at, one in enumerate(found)] if len(found) > 1 else []
+
+
+def _view(site: Site, locale: str, url: str, *, first: bool = False, is_home: bool = False) -> LanguageView:
+    return LanguageView(site.language(locale), url, site.absolute(url), is_home=is_home, is_default=first)

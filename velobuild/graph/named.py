@@ -52,11 +52,7 @@ class Named:
             case "years":
                 return [(year.year, year.url) for year in reader.years_in(locale)]
             case "places":
-                span, _, start = name.partition(":")
-                whole = span == "all"
-                return reader.places(
-                    "" if whole else span, start=int(start or 0), limit=-1 if whole else SPAN_POSTS_MAX
-                )
+                return self._places(name)
             case "pages":
                 return [(page.title, page.url) for page in reader.pages_in(locale)]
             case "translations":
@@ -68,6 +64,13 @@ class Named:
             case "media":
                 return _picture(reader.pictures.published_picture(name))
         raise KeyError(f"{kind}:{name}")
+
+    def _places(self, name: str) -> Any:
+        span, _, start = name.partition(":")
+        span, limit = ("", -1) if span == "all" else (span, SPAN_POSTS_MAX)
+        places = self._reader.places(span, start=int(start or 0), limit=limit)
+        versions = self._reader.place_versions(span, start=int(start or 0), limit=limit)
+        return [places, versions] if versions else places
 
     def _page(self, id: str) -> Any:
         try:

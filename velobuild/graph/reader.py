@@ -7,7 +7,7 @@ the Reader lives, and a Reader lives for one revision: content never changes und
 from __future__ import annotations
 
 import unicodedata
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -50,8 +50,12 @@ COMMENTS = (
     "WHERE post_id = ? ORDER BY entry.id"
 )
 PLACES = (
-    "SELECT path, updated_at FROM post JOIN permalink ON post_id = id WHERE status = 'published' AND sort_at >= ?1 "
-    "AND sort_at < ?1 || '~' ORDER BY sort_at {0}, post_id {0} LIMIT ?2 OFFSET ?3"
+    "SELECT {0} FROM post JOIN permalink ON post_id = id WHERE status = 'published' AND sort_at >= ?1 "
+    "AND sort_at < ?1 || '~' ORDER BY sort_at {1}, post_id {1} LIMIT ?2 OFFSET ?3"
+)
+PLACE_VERSIONS = (
+    "SELECT own.path, post.locale, permalink.path FROM ({}) AS own JOIN post ON post.translation = own.translation "
+    "JOIN permalink ON permalink.post_id = post.id WHERE post.translation IS NOT NULL ORDER BY post.id DESC"
 )
 
 
@@ -109,8 +113,21 @@ class Reader(Sections):
         """(path, last change as a timestamp) of the posts of a month or a day (`2026-05`, `2026-05-17`, UTC), the
         oldest first; of all posts the newest first."""
         self._keys.add(places_key(span, start))
-        sql = PLACES.format("ASC" if span else "DESC")
+        sql = PLACES.format("path, updated_at", "ASC" if span else "DESC")
         return list(self._connection.execute(sql, (span, limit, start)))
+
+    def place_versions(self, span: str = "", *, start: int = 0, limit: int = -1) -> dict[str, list[tuple[str, str]]]:
+        """path → (locale, URL) of the translations of each of the same posts, its own among them, in the order of the
+        locales; {} where the site has one language. A part of the same answer."""
+        locales = self.site.locales.codes
+        if not locales:
+            return {}
+        self._keys.add(places_key(span, start))
+        found: dict[str, dict[str, str]] = defaultdict(dict)
+        sql = PLACE_VERSIONS.format(PLACES.format("path, translation", "ASC" if span else "DESC"))
+        for own, locale, path in self._connection.execute(sql, (span, limit, start)):
+            found[own][locale] = self.site.url_of(path)
+        return {own: [(one, there[one]) for one in locales if one in there] for own, there in found.items()}
 
     def spans(self) -> list[tuple[str, int]]:
         """(month, posts), the oldest first; days instead of a month that has many."""

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from velobuild.errors import ContentProblem
 from velobuild.graph.answers import in_locale
+from velobuild.graph.languages import Versions, several
 from velobuild.graph.posts import PostView
 from velobuild.graph.reader import Reader
+from velobuild.graph.views import LanguageView
 from velobuild.markup.prepare import with_fragments_at
 from velobuild.model.keys import Query
-from velobuild.model.locales import plain_tag
+from velobuild.model.locales import plain_tag, year_value
 from velobuild.model.outputs import Phase, Target
 from velobuild.render.templates import Templates
 from velobuild.render.theme import Theme
@@ -63,7 +65,7 @@ def _sitemap(rendering: Rendering, target: Target) -> File:
     from velobuild.render.sitemap import sitemap
 
     reader = rendering.reader
-    urls = chain(_home_urls(reader), _post_urls(reader, reader.places()), _other_urls(reader))
+    urls = chain(_home_urls(reader), _post_urls(reader, "", 0, -1), _other_urls(reader))
     return target.path, sitemap(urls), Phase.LISTS
 
 
@@ -83,41 +85,56 @@ def _sitemap_part(rendering: Rendering, target: Target) -> File:
 
     reader, params = rendering.reader, target.params
     if "span" in params:
-        rows = reader.places(params["span"], start=params["start"], limit=params["limit"])
-        return target.path, sitemap(_post_urls(reader, rows)), Phase.LISTS
-    else:
-        return target.path, sitemap(chain(_home_urls(reader), _other_urls(reader))), Phase.LISTS
+        urls = _post_urls(reader, params["span"], params["start"], params["limit"])
+        return target.path, sitemap(urls), Phase.LISTS
+    return target.path, sitemap(chain(_home_urls(reader), _other_urls(reader))), Phase.LISTS
 
 
-def _post_urls(reader: Reader, places: Iterable[tuple[str, str]]) -> Iterator[SitemapUrl]:
+def _post_urls(reader: Reader, span: str, start: int, limit: int) -> Iterator[SitemapUrl]:
     from velobuild.render.sitemap import SitemapUrl
 
     site = reader.site
-    for path, updated_at in places:
-        yield SitemapUrl(site.absolute(site.url_of(path)), datetime.fromisoformat(updated_at))
+    versions = reader.place_versions(span, start=start, limit=limit)
+    for path, updated_at in reader.places(span, start=start, limit=limit):
+        own = _addresses(several(site, versions[path])) if path in versions else ()
+        yield SitemapUrl(site.absolute(site.url_of(path)), datetime.fromisoformat(updated_at), own)
 
 
 def _home_urls(reader: Reader) -> list[SitemapUrl]:
-    from velobuild.render.sitemap import SitemapUrl
-
     site = reader.site
-    return [SitemapUrl(site.absolute(site.url_of(f"{site.locales.folder(one)}/"))) for one in site.locales.trees]
+    return [_page_url(reader, one, site.url_of(f"{site.locales.folder(one)}/"), "home") for one in site.locales.trees]
 
 
 def _other_urls(reader: Reader) -> Iterator[SitemapUrl]:
     """The addresses of all pages that are no posts, but for the home pages."""
-    from velobuild.render.sitemap import SitemapUrl
-
     site, config = reader.site, reader.site.config
     for locale in site.locales.trees:
         for page in reader.pages_in(locale):
-            yield SitemapUrl(site.absolute(page.url))
-        for path in (config.urls.archive, reader.taxonomy.index):
+            yield _page_url(reader, locale, page.url, "page", id=page.id)
+        for route, path in (("archive", config.urls.archive), ("tags", reader.taxonomy.index)):
             if path:
-                yield SitemapUrl(site.absolute(site.url_of(site.locales.folder(locale) + path)))
-        years, terms = reader.years_in(locale), reader.tags_in(locale)
-        for url in (*(year.url for year in years if year.url), *(term.url for term in terms)):
-            yield SitemapUrl(site.absolute(url))
+                yield _page_url(reader, locale, site.url_of(site.locales.folder(locale) + path), route)
+        for year in reader.years_in(locale):
+            if year.url:
+                value = year_value(year.year, locale)
+                yield _page_url(reader, locale, year.url, "year", year=value, newer_url=None)
+        for term in reader.tags_in(locale):
+            yield _page_url(reader, locale, term.url, "tag")
+
+
+def _page_url(reader: Reader, locale: str, url: str, route: str, **params: object) -> SitemapUrl:
+    from velobuild.render.sitemap import SitemapUrl
+
+    loc = reader.site.absolute(url)
+    if not reader.site.locales.codes:
+        return SitemapUrl(loc)
+    return SitemapUrl(loc, None, _addresses(Versions(reader, locale, route, params).there()))
+
+
+def _addresses(versions: Iterable[LanguageView]) -> tuple[tuple[str, str], ...]:
+    """What a page's own head says of its languages, for the sitemap."""
+    found = [(version.language, version.canonical) for version in versions]
+    return (*found, *(("x-default", version.canonical) for version in versions if version.is_default))
 
 
 def _robots(rendering: Rendering, target: Target) -> File:

@@ -1,7 +1,8 @@
 """The sitemap and robots.txt: small enough formats to be written by hand.
 
 The protocol (sitemaps.org) allows 50,000 addresses and 50 MB (52,428,800 bytes, uncompressed) a file. A long sitemap is
-an index, `sitemap.xml`, of one file for each month of posts and one for all other pages.
+an index, `sitemap.xml`, of one file for each month of posts and one for all other pages. The row of a page in several
+languages links to each, in the way that Google documents.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 LOC_CHARS_MAX = 2_047
 
 NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
+XHTML = ' xmlns:xhtml="http://www.w3.org/1999/xhtml"'
 URLSET = ("urlset", "url")
 INDEX = ("sitemapindex", "sitemap")
 
@@ -29,10 +31,14 @@ HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 
 @dataclass(frozen=True, slots=True)
 class SitemapUrl:
-    """One page: `loc` is absolute (http or https); `lastmod` is aware and comes from content, never from the clock."""
+    """One page: `loc` is absolute (http or https); `lastmod` is aware and comes from content, never from the clock.
+
+    `versions` are (language tag or `x-default`, address) of the page in all its languages, its own among them.
+    """
 
     loc: str
     lastmod: datetime | None = None
+    versions: tuple[tuple[str, str], ...] = ()
 
 
 def sitemap(urls: Iterable[SitemapUrl]) -> bytes:
@@ -40,8 +46,13 @@ def sitemap(urls: Iterable[SitemapUrl]) -> bytes:
 
     The caller keeps to the protocol's 50,000 addresses a file.
     """
-    locs = ((ascii_url(url.loc), url.lastmod) for url in urls)
-    return _document(URLSET, [_row(URLSET[1], loc, lastmod) for loc, lastmod in locs if len(loc) <= LOC_CHARS_MAX])
+    rows, namespaces = [], ""
+    for url in urls:
+        loc = ascii_url(url.loc)
+        if len(loc) <= LOC_CHARS_MAX:
+            rows.append(_row(URLSET[1], loc, url.lastmod, url.versions))
+            namespaces = XHTML if url.versions else namespaces
+    return _document(URLSET, rows, namespaces)
 
 
 def sitemap_index(locs: Iterable[str]) -> bytes:
@@ -85,13 +96,22 @@ def _percent_signs(url: str) -> str:
     )
 
 
-def _row(element: str, loc: str, lastmod: datetime | None) -> bytes:
+def _row(element: str, loc: str, lastmod: datetime | None, versions: Iterable[tuple[str, str]] = ()) -> bytes:
     time = f"<lastmod>{_w3c_time(lastmod)}</lastmod>" if lastmod is not None else ""
-    return f"<{element}><loc>{escape(loc, quote=False)}</loc>{time}</{element}>\n".encode("ascii")
+    links = "".join(map(_link, versions)) if versions else ""
+    return f"<{element}><loc>{escape(loc, quote=False)}</loc>{time}{links}</{element}>\n".encode("ascii")
 
 
-def _document(kind: tuple[str, str], rows: Iterable[bytes]) -> bytes:
-    head = f'<?xml version="1.0" encoding="UTF-8"?>\n<{kind[0]} xmlns="{NAMESPACE}">\n'.encode("ascii")
+def _link(version: tuple[str, str]) -> str:
+    language, address = version
+    href = ascii_url(address)
+    if len(href) > LOC_CHARS_MAX:
+        return ""
+    return f'<xhtml:link rel="alternate" hreflang="{escape(language)}" href="{escape(href)}"/>'
+
+
+def _document(kind: tuple[str, str], rows: Iterable[bytes], namespaces: str = "") -> bytes:
+    head = f'<?xml version="1.0" encoding="UTF-8"?>\n<{kind[0]} xmlns="{NAMESPACE}"{namespaces}>\n'.encode("ascii")
     return head + b"".join(rows) + f"</{kind[0]}>\n".encode("ascii")
 
 

@@ -73,6 +73,11 @@ def test_the_detail_of_a_cause_names_the_fields_again() -> None:
             "The template a.html is new. This page is made with it.",
         ),
         (Cause("all", "--clean"), HOME, "The build was called with --clean. So every page was rendered."),
+        (
+            Cause("all", "velobuild itself and the package jinja2 changed"),
+            HOME,
+            "The version of velobuild and the version of the package jinja2 changed. So every page was rendered.",
+        ),
         (Cause("failed", ""), POST, "This page could not be rendered before; it is tried again in every build."),
     ],
 )
@@ -150,6 +155,6 @@ def test_a_removed_page_says_why_it_went() -> None:
 def test_the_file_is_named_once_for_several_tables_of_the_configuration() -> None:
     why = "velobuild itself and [site] in velobuild.toml and [menu] in velobuild.toml changed"
     (first, _) = chain(Cause("all", why), HOME, Plain())
-    assert first == "Velobuild itself and [site] and [menu] in velobuild.toml changed."
+    assert first == "The version of velobuild and [site] and [menu] in velobuild.toml changed."
     (first, _) = chain(Cause("all", "[site] in velobuild.toml changed"), HOME, Plain())
     assert first == "[site] in velobuild.toml changed."

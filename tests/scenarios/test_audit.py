@@ -108,6 +108,18 @@ def test_a_row_that_was_changed_behind_the_stores_back_is_found(site: Written, w
         assert any(one[0] == kind and subject in ("*", one[1]) for one in subjects), (kind, subject, subjects)
 
 
+def test_people_are_told_in_words_what_differs_what_it_matters_and_how_to_mend_it(site: Written) -> None:
+    site.sql("UPDATE key SET fingerprint = x'00' WHERE name LIKE 'posts:%' AND name LIKE '%jam%'")
+    (site.root / "public" / "p2" / "index.html").write_text("x")
+    text = site.says("audit", "--all")
+
+    assert "posts with the tag “jam”: that is another now, and no change was noted that says why." in text
+    assert "page may show how it was. `velobuild build --clean` makes every page anew" in text
+    assert "file /p2/index.html\n  it has 1 bytes, and " in text
+    assert "Visitors get something else than was built. `velobuild build` mends it." in text
+    assert "posts:" not in text, "the name of a key"
+
+
 def test_a_file_that_was_changed_is_found_and_so_is_one_that_is_missing(site: Written) -> None:
     public = site.root / "public"
     same_size = (public / "p2/index.html").read_bytes()[::-1]

@@ -171,6 +171,32 @@ def test_a_name_that_is_nearly_one_gets_the_nearest(built: Written) -> None:
     assert "did you mean /p1/" in built.err
 
 
+def test_a_post_that_is_due_later_says_when_its_page_is_made(built: Written) -> None:
+    built.post("someday", date="2999-01-01T08:30:00Z").builds()
+    built.does("explain", "/someday/")
+
+    assert built.code == 2
+    assert "there is no page at /someday/ yet: the post “SOMEDAY” is dated 2999-01-01 08:30 UTC" in built.err
+    assert "the next build after that makes its page" in built.err
+
+
+def test_a_post_that_was_fetched_and_not_built_waits_for_the_next_build(built: Written) -> None:
+    built.post("fresh").does("sync")
+    built.does("explain", "/fresh/")
+
+    assert "the post “FRESH” is dated 2026-01-01 00:00 UTC" in built.err
+    built.builds()
+    assert built.why("/fresh/").startswith("The post “FRESH” was published.")
+
+
+def test_a_site_of_files_is_told_nothing_of_a_cms(built: Written) -> None:
+    text = built.says("explain", "/") + built.says("explain", "/p1/") + built.says("explain", "--widest")
+
+    assert "Templates:" in text, "the control: what pages read is told"
+    assert "CMS" not in text
+    assert "Settings" not in text
+
+
 def test_nothing_is_known_before_the_first_build(site: Written) -> None:
     site.does("explain", "/")
 

@@ -55,6 +55,7 @@ def test_a_change_that_was_missed_is_named_with_its_line_and_the_live_site_stays
     assert "Short." in before["index.html"].decode().split("\n")[number - 1]
     assert any("did not render it" in line for line in difference["why"])
     assert "error[VB9002]: /index.html differs" in site.err
+    assert "`velobuild build --clean` makes every page anew" in site.err
     assert tree(site) == before
 
 

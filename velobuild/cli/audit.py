@@ -45,4 +45,6 @@ def audit(context: Context, every: bool, sample: int, wait: bool) -> int:
 
 
 def _lines(finding: Finding) -> list[str]:
-    return [f"{finding.kind} {finding.subject}", f"  {finding.what}", f"  {finding.matters}", ""]
+    # A key is for the document: what it stands for is told in words.
+    head = "something that pages read" if finding.kind == "key" else f"{finding.kind} {finding.subject}"
+    return [head, f"  {finding.what}", f"  {finding.matters}", ""]

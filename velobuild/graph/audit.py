@@ -63,8 +63,8 @@ def audit_keys(connection: Connection, answers: Answers, named: Named, pending: 
             yield Finding(
                 "key",
                 key,
-                sentence(f"this is another now, and no change says so: {key_words(key, names)}"),
-                f"{readers} output{'' if readers == 1 else 's'} may show an old answer. {ANEW}",
+                sentence(f"{key_words(key, names)}: that is another now, and no change was noted that says why"),
+                f"{readers} page{'' if readers == 1 else 's'} may show how it was. {ANEW}",
             )
 
 

@@ -91,8 +91,16 @@ def _whole_words(why: str) -> str:
         return _ALL.get(why, why)
     parts = named.split(" and ")
     tables = [part.removesuffix(OF_CONFIG) for part in parts if part.endswith(OF_CONFIG)]
-    others = [part for part in parts if not part.endswith(OF_CONFIG)]
+    others = [_part_words(part) for part in parts if not part.endswith(OF_CONFIG)]
     return f"{listed([*others, *([listed(tables) + OF_CONFIG] if tables else [])])} changed"
+
+
+def _part_words(part: str) -> str:
+    if part.startswith("the package "):
+        return f"the version of {part}"
+    return {"velobuild itself": "the version of velobuild", "how bodies are prepared": "the way to prepare bodies"}.get(
+        part, part
+    )
 
 
 def _post_steps(cause: Cause) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ from velobuild.model.reads import BODY_FIELDS, EVERY_FIELD, Field
 
 SHOWN = 5
 """So many names of a kind are given; the rest is a number."""
+SETTING = "setting:"
 KINDS = {
     "template": "Templates",
     "asset": "Static files",
@@ -56,6 +57,11 @@ class Names:
 
     def numbered(self, num: int) -> str:
         return self._one("SELECT title FROM post WHERE num = ?", num)
+
+    @property
+    def has_settings(self) -> bool:
+        """Whether a CMS gives the site any. Where posts are files there are none: to name them would puzzle."""
+        return self._connection.execute("SELECT 1 FROM entry WHERE collection = 'settings'").fetchone() is not None
 
     def number(self, id: str) -> int | None:
         row = self._connection.execute("SELECT num FROM post WHERE id = ?", (id,)).fetchone()
@@ -101,6 +107,8 @@ def explain(connection: Connection, output: Output) -> Explanation:
     last = last_build(connection)
     made = build_of(connection, output.build)
     posts, queries, keys = trace.reads_of(output.id)
+    plain = [key for key in keys if not key.startswith(SETTING)]
+    heard = keys if names.has_settings else plain
     fields = {num: read for num, read in posts if read}
     own = names.number(str(output.target.params["id"])) if output.target.route == "post" else None
     in_last = last is None or output.build == last.number
@@ -114,8 +122,8 @@ def explain(connection: Connection, output: Output) -> Explanation:
         in_last_build=in_last,
         chain=chain(cause_of(output), output.target, names),
         stayed=() if in_last or last is None else _stayed(last, fields, {*queries, *keys}, names),
-        depends_on=_groups(own, fields, queries, keys, names),
-        did_not_matter=_not_read(own, fields, queries, keys),
+        depends_on=_groups(own, fields, queries, heard, names),
+        did_not_matter=_not_read(own, fields, queries, settings=names.has_settings and heard == plain),
         pending=_pending(connection, fields, names),
     )
 
@@ -188,8 +196,11 @@ def _posts_line(nums: list[int], read: int, names: Names) -> str:
     return f"{fields_listed(read)} of {shown}"
 
 
-def _not_read(own: int | None, fields: dict[int, int], queries: list[str], keys: list[str]) -> tuple[str, ...]:
-    """What a page might read, as others do, and does not: a change of it does not render the page."""
+def _not_read(own: int | None, fields: dict[int, int], queries: list[str], *, settings: bool) -> tuple[str, ...]:
+    """What a page might read, as others do, and does not: a change of it does not render the page.
+
+    `settings` says that there are some in the CMS, and that the page asks for none.
+    """
     found: list[str] = []
     others = [read for num, read in fields.items() if num != own]
     if own in fields:
@@ -210,7 +221,7 @@ def _not_read(own: int | None, fields: dict[int, int], queries: list[str], keys:
             found.append(f"of {which} also: {_some(rest)}")
     if not queries:
         found.append("new posts: it asks for no list of posts")
-    if not any(key.startswith("setting:") for key in keys):
+    if settings:
         found.append("the site's settings in the CMS")
     return (*found, "templates that are not listed above, and comments in those that are")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from velobuild.content.database import Connection
-from velobuild.graph.explain import Names
+from velobuild.graph.explain import SETTING, Names
 from velobuild.graph.trace import Trace
 from velobuild.graph.wording import fields_listed, key_words
 
@@ -61,6 +61,8 @@ def widest(connection: Connection, *, limit: int) -> Widest:
     outputs = _number(connection, "SELECT count(*) FROM output")
     posts = _number(connection, "SELECT count(*) FROM permalink")
     rows = [*connection.execute(OF_QUERIES), *connection.execute(OF_KEYS)]
+    if not names.has_settings:
+        rows = [row for row in rows if not row[0].startswith(SETTING)]
     rows.sort(key=lambda row: (-row[1], row[0]))
     # Most of a large site's keys are read by one output: those are never shown, so nobody need put them into words.
     shown = [row for number, row in enumerate(rows) if number < 50 + 2 * limit or row[1] >= outputs * EVERYWHERE]
@@ -98,7 +100,7 @@ def _on_keys(content: Iterable[Wide], outputs: int) -> list[str]:
         f"{one.words[:1].upper()}{one.words[1:]}: {one.readers} of {outputs} outputs read this, so a change of it "
         "renders nearly the whole site. If a layout shows it on every page, consider showing it on fewer."
         for one in content
-        if outputs >= FEW_POSTS and one.readers >= outputs * EVERYWHERE and not one.name.startswith("setting:")
+        if outputs >= FEW_POSTS and one.readers >= outputs * EVERYWHERE and not one.name.startswith(SETTING)
     ]
 
 

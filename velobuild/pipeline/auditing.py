@@ -32,6 +32,7 @@ from velobuild.render.theme import Theme, load_theme
 from velobuild.render.workers import RenderJob, render_all
 
 _T = TypeVar("_T")
+NOT_WHAT_WAS_BUILT = "Visitors get something else than was built. `velobuild build` mends it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +138,7 @@ class _Auditing:
                 yield Finding("row", f"/{path}", "no row is about this page", f"Nothing updates or removes it. {ANEW}")
             fault = _fault(self._loaded.out / path, file, read=path in to_read)
             if fault is not None:
-                yield Finding(
-                    "file", f"/{path}", fault, "Readers get something else than was built. `velobuild build` mends it."
-                )
+                yield Finding("file", f"/{path}", fault, NOT_WHAT_WAS_BUILT)
 
     def _bodies(self) -> Iterator[Finding]:
         """What was made of bodies, made once more."""

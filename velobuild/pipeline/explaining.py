@@ -24,6 +24,10 @@ from velobuild.graph.widest import Widest, widest
 from velobuild.pipeline.building import publisher_of
 
 NAMED = 5
+WITHOUT_PAGE = (
+    "SELECT title, status, sort_at FROM post LEFT JOIN permalink ON post_id = id "
+    "WHERE post.slug = ? AND post_id IS NULL ORDER BY id"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,9 @@ def _unknown(connection: Connection, trace: Trace, name: str, wanted: list[str])
                 where=name,
                 hint="`velobuild explain --all` tells what the last build did",
             )
+    waits = _waiting(connection, wanted)
+    if waits is not None:
+        raise ConfigError(f"there is no page at {name} yet: {waits[0]}", code="VB1107", where=name, hint=waits[1])
     paths = [output.target.path for output in trace.outputs()]
     near = difflib.get_close_matches(wanted[0] if wanted else name, paths, 3, cutoff=0.5)
     near += [path for path in difflib.get_close_matches(f"{name.strip('/')}/index.html", paths, 2) if path not in near]
@@ -142,3 +149,19 @@ def _unknown(connection: Connection, trace: Trace, name: str, wanted: list[str])
         where=name,
         hint=f"did you mean {shown}?" if shown else "give a path such as /about/, a full URL, or a file of the output",
     )
+
+
+def _waiting(connection: Connection, wanted: list[str]) -> tuple[str, str] | None:
+    """Why a post that the address names has no page, and what to do about it; None where it names none."""
+    for path in wanted:
+        slug = path.removesuffix("/index.html").removesuffix(".html").rpartition("/")[2]
+        row = connection.execute(WITHOUT_PAGE, (slug,)).fetchone()
+        if row is not None:
+            title, status, due = row
+            if status != "published":
+                return f"the post “{title}” is not published, its status is “{status}”", "publish it, and build"
+            return (
+                f"the post “{title}” is dated {due[:16].replace('T', ' ')} UTC",
+                "the next build after that makes its page",
+            )
+    return None

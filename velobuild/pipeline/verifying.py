@@ -25,6 +25,7 @@ from velobuild.content.database import Connection, open_database
 from velobuild.content.permalinks import MOMENT
 from velobuild.content.store import Store
 from velobuild.errors import ContentProblem, Diagnostic, Severity, VelobuildError
+from velobuild.graph.audit import ANEW
 from velobuild.graph.builds import removal_of
 from velobuild.graph.chains import gone_words
 from velobuild.graph.explain import explain
@@ -215,7 +216,7 @@ def as_problem(verdict: Verdict) -> ContentProblem:
             f"/{one.path} {one.what}",
             where=f"{one.path}:{one.line}" if one.line else one.path,
             excerpt=f"   live: {one.live}\n  clean: {one.clean}" if one.line else None,
-            hint=" ".join(one.why),
+            hint=" ".join((*one.why, ANEW)),
             severity=Severity.ERROR,
         )
         for one in verdict.differences

@@ -59,6 +59,22 @@ def test_a_change_that_was_missed_is_named_with_its_line_and_the_live_site_stays
     assert tree(site) == before
 
 
+def test_a_missed_change_raises_an_alarm_once_its_page_is_made_and_the_next_build_makes_all_anew(
+    tmp_path: Path,
+) -> None:
+    site = Written(tmp_path / "site", posts=4)
+    site.builds()
+    # As if a change had passed the lists by. What is edited then makes the home page ask for its list again.
+    site.sql("UPDATE key SET fingerprint = x'00' WHERE name LIKE 'posts:%'")
+    site.post("p1", day=27, tags="jam", excerpt="Another beginning.").builds()
+    assert "a change was missed: `posts:" in site.err
+
+    site.builds()
+    assert "This was the first build, as far as velobuild knows." in site.why("/p3/")
+    assert site.builds("--verify")["verify"]["differences"] == []
+    assert "VB9001" not in site.err
+
+
 def test_a_file_that_somebody_else_changed_is_told_from_one_that_velobuild_missed(tmp_path: Path) -> None:
     site = Written(tmp_path / "site", posts=2)
     site.builds()

@@ -31,7 +31,7 @@ from velobuild.render.theme import Theme
 
 # Whose version can change bytes, beside the engines that a markup recipe names.
 ENGINES = ("babel", "feedgen", "jinja2", "lxml", "markupsafe", "tzdata")
-TRACE_VERSION = 1
+TRACE_VERSION = 2
 PAGES, POSTS, FILES = "pages_live", "posts_live", "files_live"
 """The notes of how many pages, posts and files the live site has."""
 PRINTS, UNSHOWN, THEME, PUBLISHING, LOST = "template_prints", "unshown", "theme", "publishing", "lost"

@@ -12,13 +12,17 @@ import pytest
 from tests.scenarios.conftest import Sites
 from tests.scenarios.site import SiteTest
 from tests.scenarios.test_pocketbase import pocketbase_site
-from tests.standin import StandIn
+from tests.standin import Reply, StandIn
 from velobuild.config.load import load
+from velobuild.content.store import Store
 from velobuild.devcms import Running
+from velobuild.errors import SourceUnavailable
+from velobuild.model.entries import Collection, Delta
 from velobuild.model.outputs import BuildReport
 from velobuild.model.ports import NamedPost
 from velobuild.pipeline import BuildOptions, build
 from velobuild.pipeline.naming import file_addresses
+from velobuild.pipeline.syncing import opened
 
 
 def build_named(site: SiteTest, *named: NamedPost) -> BuildReport:
@@ -179,3 +183,27 @@ def test_control_k3_k4_a_post_that_is_gone_and_was_known_is_removed(site: SiteTe
     assert report.sync is not None
     assert report.sync.removed == 1
     site.expects_no_pages("post-0").expects_pages("post-1")
+
+
+def test_control_k4_to_believe_the_event_takes_away_a_page_that_the_cms_shows(site: SiteTest) -> None:
+    """What is asked of the CMS above, here taken from the event alone."""
+    site.posts(2).builds()
+    loaded = load(None, directory=site.root, environment=site.variables)
+    with opened(loaded.state, wait=False, warn=print) as connection:
+        Store(connection).apply([Delta(Collection.POSTS, deletes=(site.ids["post-0"],))])
+    site.builds("--offline").expects_no_pages("post-0").expects_pages("post-1")
+
+
+def test_k4_a_post_that_an_event_calls_deleted_stays_while_the_cms_cannot_say(sites: Sites, lagging: StandIn) -> None:
+    """K4: whatever the CMS answers but that the post is gone, the page stays and the event is tried again."""
+    site = sites("away", lagging).builds()
+    id, post = next(iter(lagging.posts.items()))
+    lagging.fault(Reply(503, b""), f"posts/{id}")
+    before = site.tree()
+    with pytest.raises(SourceUnavailable):
+        build_named(site, NamedPost(id, there=False))
+    assert site.tree() == before
+    lagging.faults.clear()
+    lagging.posts.pop(id)
+    build_named(site, NamedPost(id, there=False))
+    site.expects_no_pages(post["slug"])

@@ -23,9 +23,10 @@ from starlette.types import Receive, Scope, Send
 from velobuild.config.schema import Loaded, Secret
 from velobuild.errors import VelobuildError
 from velobuild.model.ports import Clock
+from velobuild.serve.accepting import configured, connections_allowed
 from velobuild.serve.child import BuildChild
 from velobuild.serve.draining import Server, drain
-from velobuild.serve.guard import Guard, Limits, configured, connections_allowed
+from velobuild.serve.guard import Guard, Limits
 from velobuild.serve.hearing import Hearing
 from velobuild.serve.logs import say
 from velobuild.serve.loop import SiteLoop

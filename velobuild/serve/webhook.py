@@ -227,6 +227,7 @@ def keys(dialect: Dialect, secrets: Sequence[Secret]) -> Mapping[int, bytes]:
     raise problem or ConfigError(
         "no webhook secret was found",
         code="VB1205",
+        where="listen.secret_env",
         hint="write VELOBUILD_WEBHOOK_SECRET=… into .env beside velobuild.toml (mode 0600)",
     )
 

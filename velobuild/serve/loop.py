@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from velobuild.config.schema import Loaded, Secret
 from velobuild.errors import SourceUnavailable, VelobuildError
 from velobuild.model.outputs import BuildReport
 from velobuild.model.ports import Clock
 from velobuild.serve.child import BuildRequest, Built, Crashed, Failed, Outcome
+from velobuild.serve.dialects import sources_by_dialect
 from velobuild.serve.logs import say
 from velobuild.serve.loop_after import hook_environment, published_facts, run_hook
 from velobuild.serve.loop_follow import FollowUp, again
@@ -187,7 +188,9 @@ class SiteLoop:
     def _build_for(
         self, events: tuple[Event, ...], ids: list[int], look: str | None, follow_ups: list[FollowUp]
     ) -> None:
-        work = work_of(events, comments=any(source.comments for source in self._loaded.config.sources))
+        sources = self._loaded.config.sources
+        comments = any(source.comments for source in sources)
+        work = work_of(events, comments=comments, sources=sources_by_dialect(sources))
         if events:
             self._silence = self._silence.heard(max(event.received_at for event in events))
             self._show(last_event_at=self._silence.since)
@@ -301,7 +304,7 @@ class SiteLoop:
         now = self._clock()
         row = replace(row, error=text, error_code=code)
         say(logging.ERROR, "the build failed", site=self._site, code=code, error=text, retry_in_s=round(wait_s, 1),
-            failures=failures)  # fmt: skip
+            failures=failures, hint=None if error is None else error.hint)  # fmt: skip
         self.status = self.status.with_build(row)
         next_try_at = now + timedelta(seconds=wait_s)
         self._show(state=state, failures=failures, next_try_at=next_try_at, last_error=text, last_error_at=now)
@@ -320,7 +323,8 @@ class SiteLoop:
         """The queue or a process could not be had: the disk is full, say."""
         wait_s = backoff_s(self.status.failures + 1, **self._chance)
         now = self._clock()
-        say(logging.ERROR, "the service cannot work", site=self._site, code=error.code, error=str(error))
+        say(logging.ERROR, "the service cannot work", site=self._site, code=error.code, error=str(error),
+            hint=error.hint)  # fmt: skip
         failures = self.status.failures + 1
         self._show(state="degraded", failures=failures, last_error=str(error), last_error_at=now)
         self._not_before = self._monotonic() + wait_s
@@ -338,7 +342,7 @@ class SiteLoop:
                 text = f"`{' '.join(command)}` failed: {ran.said or ran.code}"
                 self._show(last_error=text, last_error_at=self._clock())
 
-    def _show(self, **changes: object) -> None:
+    def _show(self, **changes: Any) -> None:
         """Change the status, and tell it if it is another."""
         now, at_s = self._clock(), self._monotonic()
         found = (self._silence.warning(now), self._budget_warning(), self._also_warn())
@@ -351,7 +355,7 @@ class SiteLoop:
             warnings=tuple(warnings),
             children_total=self._builder.started,
             follow_ups=len(self._follow_ups),
-            **changes,  # type: ignore[arg-type]
+            **changes,
         )
         if look_s is not None:
             at = now + timedelta(seconds=look_s)

@@ -28,8 +28,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from velobuild.config.schema import Secret
 from velobuild.model.ports import Clock, utc_now
 from velobuild.serve.accepting import Server, configured, connections_allowed
+from velobuild.serve.events import Event, Letter
 from velobuild.serve.guard import Guard, Guarded, Limits
-from velobuild.serve.queue import Event, Letter, Queue
+from velobuild.serve.queue import Queue
 from velobuild.serve.queue_commit import GroupCommit
 from velobuild.serve.receiver import Receiver, SiteHook, application
 from velobuild.serve.webhook import Dialect, Headers

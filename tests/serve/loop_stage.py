@@ -12,8 +12,9 @@ from velobuild.config.schema import Config, ListenConfig, Loaded
 from velobuild.errors import SourceUnavailable
 from velobuild.model.outputs import BuildReport, SyncReport
 from velobuild.serve.child import BuildRequest, Built, Failed, Outcome
+from velobuild.serve.events import Event
 from velobuild.serve.loop import SiteLoop
-from velobuild.serve.queue import Event, Queue
+from velobuild.serve.queue import Queue
 
 BEGAN = datetime(2026, 5, 3, 10, 0, tzinfo=UTC)
 SITE = "blog"

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from tests.serve.door import NOW, SITE, Door, Running, door, exchange, hook, request, running
-from velobuild.serve.queue import Event, Letter, Queue
+from velobuild.serve.events import Event, Letter
+from velobuild.serve.queue import Queue
 from velobuild.serve.queue_commit import GroupCommit
 from velobuild.serve.receiver import Receiver, SiteHook
 from velobuild.serve.webhook import Dialect, Headers, Reading

@@ -11,7 +11,7 @@ import pytest
 from tests.serve.door import NOW
 from velobuild.config.schema import SourceConfig
 from velobuild.serve.dialects import DIALECTS, of_source, of_sources, sources_by_dialect
-from velobuild.serve.queue import NO_WORK, POST_KINDS
+from velobuild.serve.events import NO_WORK, POST_KINDS
 from velobuild.serve.webhook import Headers, Reading, Unusable
 from velobuild.serve.webhook_samples import COMET_EVENTS, POLY_EVENTS, Sample, body
 

@@ -23,7 +23,9 @@ from tests.needs import needs
 from tests.serve.door import NOW, SITE, Running, reply, request, running
 from velobuild.errors import OutputError
 from velobuild.model.ports import utc_now
-from velobuild.serve.queue import KEPT_DEAD, KEPT_DONE, LONGEST_BODY, Event, Letter, Queue
+from velobuild.serve.events import Event, Letter
+from velobuild.serve.queue import Queue
+from velobuild.serve.queue_rows import KEPT_DEAD, KEPT_DONE, LONGEST_BODY
 
 
 def event(number: int = 1, kind: str = "post.updated", *, site: str = SITE, version: str | None = None) -> Event:

@@ -18,7 +18,8 @@ from tests.serve.door import NOW, SECRET, SITE, Answer, Door, ask, door, hook, r
 from tests.serve.vectors import POLY
 from velobuild.errors import ConfigError, OutputError
 from velobuild.serve.dialects import LARGE, SMALL
-from velobuild.serve.queue import Event, Letter, Queue
+from velobuild.serve.events import Event, Letter
+from velobuild.serve.queue import Queue
 from velobuild.serve.receiver import LARGE_AT_ONCE
 from velobuild.serve.webhook_samples import Sample, body, headers
 

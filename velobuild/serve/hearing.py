@@ -18,8 +18,9 @@ from velobuild.errors import VelobuildError
 from velobuild.model.entries import Collection
 from velobuild.model.ports import Clock
 from velobuild.serve.dialects import REALTIME
+from velobuild.serve.events import Event
 from velobuild.serve.logs import say
-from velobuild.serve.queue import Event, Queue
+from velobuild.serve.queue import Queue
 from velobuild.serve.realtime import Listening
 from velobuild.sources import realtime_of
 from velobuild.sources.pocketbase_realtime import Hint, HintKind

@@ -22,12 +22,13 @@ from velobuild.model.outputs import BuildReport
 from velobuild.model.ports import Clock
 from velobuild.serve.child import BuildRequest, Built, Crashed, Failed, Outcome
 from velobuild.serve.dialects import sources_by_dialect
+from velobuild.serve.events import Event
 from velobuild.serve.logs import say
 from velobuild.serve.loop_after import hook_environment, published_facts, run_hook
 from velobuild.serve.loop_follow import FollowUp, again
 from velobuild.serve.loop_pace import Pace, backoff_s
 from velobuild.serve.loop_work import Work, work_of
-from velobuild.serve.queue import Event, Queue
+from velobuild.serve.queue import Queue
 from velobuild.serve.reconcile import Silence, Timetable
 from velobuild.serve.status import BuildRow, SiteStatus, State, write_status
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from velobuild.model.ports import NamedPost
-from velobuild.serve.queue import NO_WORK, POST_KINDS, Event
+from velobuild.serve.events import NO_WORK, POST_KINDS, Event
 from velobuild.sources.dates import NoDate, parse_date
 
 THERE = {

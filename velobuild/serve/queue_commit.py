@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from velobuild.errors import OutputError
 from velobuild.model.ports import Clock
-from velobuild.serve.queue import NO_WORK, Event, Letter, Queue
+from velobuild.serve.events import NO_WORK, Event, Letter
+from velobuild.serve.queue import Queue
 
 PATIENCE_S = 8.0
 """A sender waits 10 s: it had better hear that it should try again than nothing."""

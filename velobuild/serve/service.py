@@ -26,12 +26,13 @@ from velobuild.model.ports import Clock
 from velobuild.serve.accepting import configured, connections_allowed
 from velobuild.serve.child import BuildChild
 from velobuild.serve.draining import Server, drain
+from velobuild.serve.events import Kept
 from velobuild.serve.guard import Guard, Limits
 from velobuild.serve.hearing import Hearing
 from velobuild.serve.logs import say
 from velobuild.serve.loop import SiteLoop
 from velobuild.serve.metrics import exposition
-from velobuild.serve.queue import Kept, Queue
+from velobuild.serve.queue import Queue
 from velobuild.serve.receiver import PREFIX, Receiver, SiteHook, application
 from velobuild.serve.seen import Seen, door_warning
 from velobuild.serve.status import SiteStatus, plain, post_json, queue_json, record_json, status_json, write_status

@@ -92,6 +92,7 @@ class Stage:
 
     def __init__(self, folder: Path, **listen: Any) -> None:
         self.hours = Hours()
+        self.shut_out: str | None = None
         self.queue = Queue(folder / "queue.db", self.hours.clock)
         self.builder = FakeBuilder(self.hours)
         self.loaded = Loaded(config=Config(listen=ListenConfig(**listen)), file=folder / "velobuild.toml")
@@ -105,6 +106,7 @@ class Stage:
             monotonic=self.hours.monotonic,
             told=lambda status: None,
             chance=lambda: 0.0,
+            shut_out=lambda: self.shut_out,
         )
         self.numbers = 0
 

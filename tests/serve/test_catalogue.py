@@ -55,8 +55,9 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "test_control_i11_to_stop_at_the_first_hit_compares_less_for_some_secrets",
     ),
     "I12 an hour of refusals": (
-        "test_i12_an_hour_of_refusals_is_a_warning_and_a_single_forgery_is_none",
-        "test_i12_an_hour_of_refusals_is_a_warning_and_a_single_forgery_is_none",
+        "test_i12_an_hour_of_refusals_is_a_warning_and_a_single_forgery_is_none "
+        "test_i12_where_every_delivery_is_refused_the_state_is_degraded_and_the_operator_told_once",
+        "test_i12_where_every_delivery_is_refused_the_state_is_degraded_and_the_operator_told_once",
     ),
     "J1 slow peers": (
         "test_a_slow_peer_is_closed_when_its_time_is_over_however_it_drips "

@@ -201,6 +201,24 @@ def test_the_log_says_how_a_failure_is_mended(stage: Stage, caplog: pytest.LogCa
     assert [fields["hint"] for fields in told] == ["copy it from the CMS as it is shown there"]
 
 
+@pytest.mark.parametrize("refused", ["is the secret wrong?", None], ids=["refused", "the control"])
+def test_i12_where_every_delivery_is_refused_the_state_is_degraded_and_the_operator_told_once(
+    tmp_path: Path, refused: str | None
+) -> None:
+    """I12: silence by itself is no trouble."""
+    stage = Stage(tmp_path, degraded=(("sh", "-c", 'echo "$VELOBUILD_ERROR" >> told'),)).started()
+    stage.shut_out = refused
+    stage.passes(9_000)
+    assert stage.builds > 3, "the looks at the whole CMS go on, and tell nobody again"
+    file = stage.loaded.root / "told"
+    assert stage.loop.status.state == ("degraded" if refused else "idle")
+    assert (file.read_text() if file.exists() else None) == (f"{refused}\n" if refused else None)
+    stage.shut_out = None
+    stage.passes(60)
+    assert stage.loop.status.state == "idle"
+    stage.queue.close()
+
+
 def test_the_longest_wait_is_fifteen_minutes_and_many_sites_do_not_return_together() -> None:
     assert [backoff_s(n, chance=lambda: 0.0) for n in (1, 2, 3, 8, 9, 1000)] == [5, 10, 20, 640, 900, 900]
     assert backoff_s(50, chance=lambda: 1.0) == pytest.approx(LONGEST_BACKOFF_S * 0.9)

@@ -58,7 +58,8 @@ class Builder(Protocol):
 class SiteLoop:
     """Belongs to one thread, which calls `run` (or `step`, in tests). `wake`, `reload` and `end` may come from others.
 
-    `variables` is the environment for hooks. `told` is called after every change of `status`, from the loop's thread.
+    `variables` is the environment for hooks. `shut_out` says why no delivery gets in, or None. `told` is called after
+    every change of `status`, from the loop's thread.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class SiteLoop:
         told: Callable[[SiteStatus], None] | None = None,
         status: SiteStatus | None = None,
         also_warn: Callable[[], str | None] = lambda: None,
+        shut_out: Callable[[], str | None] = lambda: None,
         secrets: Callable[[], Iterable[Secret]] = lambda: (),
         chance: Callable[[], float] | None = None,
     ) -> None:
@@ -88,6 +90,8 @@ class SiteLoop:
         self._monotonic = monotonic
         self._told = told or (lambda status: write_status(loaded.state, status))
         self._also_warn = also_warn
+        self._shut_out = shut_out
+        self._is_shut_out = False
         self._secrets = secrets
         self._chance = {} if chance is None else {"chance": chance}
         listen = loaded.config.listen
@@ -159,7 +163,7 @@ class SiteLoop:
         follow_ups = [one for one in self._follow_ups if one.at_s <= at_s]
         if reason is None and not follow_ups:
             if not pending:
-                self._show(state="idle")
+                self._rest()
                 return self._wait_s()
             many = max(pending, self._arrivals)
             wait_s = self._pace.wait_s(at_s, pending=many, newest_s=self._newest_s)
@@ -170,6 +174,16 @@ class SiteLoop:
         self._arrivals = 0
         self._one_build(reason, follow_ups)
         return 0.0
+
+    def _rest(self) -> None:
+        """Nothing is to be done. Where that is because every delivery is refused, the operator is told once."""
+        refused = self._shut_out()
+        news = refused is not None and not self._is_shut_out
+        self._is_shut_out = refused is not None
+        self._show(state="degraded" if self._is_shut_out else "idle")
+        if refused is not None and news:
+            self._show(last_error=refused, last_error_at=self._clock())
+            self._run_hooks(self._loaded.config.listen.degraded, {"VELOBUILD_ERROR": refused})
 
     def _wait_s(self) -> float:
         at_s = self._monotonic()

@@ -109,6 +109,7 @@ class Service:
                 status=status,
                 secrets=lambda: self.secrets,
                 also_warn=partial(self._warning, name),
+                shut_out=partial(self._shut_out, name),
             )
             self._hearings[name] = Hearing(name, self._loops[name], self._queue, clock=clock)
         self._threads = [
@@ -190,7 +191,10 @@ class Service:
         return {key: plain(value) for key, value in values.items()}
 
     def _warning(self, name: str) -> str | None:
-        return door_warning(self._seen(name), self._clock()) or self._hearings[name].warning()
+        return self._shut_out(name) or self._hearings[name].warning()
+
+    def _shut_out(self, name: str) -> str | None:
+        return door_warning(self._seen(name), self._clock())
 
     # The event loop's thread.
 

@@ -105,7 +105,7 @@ class GroupCommit:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._queue.keep, events, letters)
             kept = True
         except OutputError as error:
-            LOG.error("deliveries cannot be kept: %s", error, extra={"hint": error.hint})
+            LOG.error("deliveries cannot be kept: %s", error, extra={"fields": {"hint": error.hint}})
         except Exception:
             LOG.exception("a bug: deliveries were not kept")
         if kept:

@@ -230,13 +230,14 @@ class Receiver:
             self._logged[site, why] = last, silent + 1
         else:
             self._logged[site, why] = monotonic(), 0
-            LOG.warning("refused a delivery: %s", line or why, extra={"site": site, "refused_silently": silent})
+            fields = {"site": site, "refused_silently": silent or None}
+            LOG.warning("refused a delivery: %s", line or why, extra={"fields": fields})
         return 401
 
     def _log_once(self, site: str, line: str) -> None:
         if (site, line) not in self._events_logged and len(self._events_logged) < KINDS_LOGGED:
             self._events_logged.add((site, line))
-            LOG.warning("%s", line, extra={"site": site})
+            LOG.warning("%s", line, extra={"fields": {"site": site}})
 
 
 @dataclass(frozen=True, slots=True)

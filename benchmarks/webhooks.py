@@ -33,11 +33,10 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-import uvicorn
-
 from velobuild.config.schema import Secret
 from velobuild.model.ports import utc_now
-from velobuild.serve.guard import Guard, Limits, configured, connections_allowed
+from velobuild.serve.accepting import Server, configured, connections_allowed
+from velobuild.serve.guard import Guard, Limits
 from velobuild.serve.queue import Queue
 from velobuild.serve.receiver import SiteHook, application
 from velobuild.serve.webhook_samples import Sample, body, headers
@@ -57,7 +56,7 @@ def serve(folder: Path) -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     (folder / "port").write_text(str(listener.getsockname()[1]))
     guard = Guard(Limits(connections=connections_allowed(1_000)))
-    uvicorn.Server(configured(app, guard)).run(sockets=[listener])
+    Server(configured(app, guard)).run(sockets=[listener])
 
 
 @contextmanager

@@ -19,9 +19,10 @@ from velobuild.model.ports import Clock
 from velobuild.serve.activation import without
 from velobuild.serve.dialects import of_source
 from velobuild.serve.display import Lines, counted
+from velobuild.serve.events import NO_WORK, Kept
 from velobuild.serve.overlay import findings_of
 from velobuild.serve.preview_live import LivePreview, Serving
-from velobuild.serve.queue import FILE_NAME, NO_WORK, Kept
+from velobuild.serve.queue import FILE_NAME
 from velobuild.serve.receiver import SiteHook
 from velobuild.serve.reload import Hub
 from velobuild.serve.service import Served, Service

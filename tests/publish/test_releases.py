@@ -455,6 +455,15 @@ def test_releases_on_another_file_system_are_refused(site: Site, memory_folder: 
     assert caught.value.code == "VB6002"
 
 
+def test_where_no_link_can_be_made_the_output_is_named_and_not_the_release(site: Site) -> None:
+    """/proc may be written by its permissions, and by nobody."""
+    with Releases(site.state, Path("/proc/site")).begin() as staging:
+        staging.write("index.html", b"new")
+        with pytest.raises(OutputError) as caught:
+            staging.publish({})
+    assert (caught.value.code, caught.value.diagnostics[0].where) == ("VB6002", "/proc/site")
+
+
 def test_an_output_folder_elsewhere_gets_a_relative_link(site: Site, tmp_path: Path) -> None:
     (tmp_path / "www").mkdir()
     (tmp_path / "alias").symlink_to(tmp_path / "www")  # `..` of the link must be that of the real folder

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,13 +14,18 @@ import pytest
 from tests.scenarios.conftest import Sites
 from tests.scenarios.site import SiteTest
 from tests.scenarios.test_pocketbase import pocketbase_site
-from tests.standin import StandIn
+from tests.standin import Reply, StandIn
+from tests.standins.polycms import PolyStandIn
 from velobuild.config.load import load
+from velobuild.content.store import Store
 from velobuild.devcms import Running
+from velobuild.errors import SourceUnavailable
+from velobuild.model.entries import Collection, Delta
 from velobuild.model.outputs import BuildReport
 from velobuild.model.ports import NamedPost
 from velobuild.pipeline import BuildOptions, build
 from velobuild.pipeline.naming import file_addresses
+from velobuild.pipeline.syncing import opened
 
 
 def build_named(site: SiteTest, *named: NamedPost) -> BuildReport:
@@ -179,3 +186,111 @@ def test_control_k3_k4_a_post_that_is_gone_and_was_known_is_removed(site: SiteTe
     assert report.sync is not None
     assert report.sync.removed == 1
     site.expects_no_pages("post-0").expects_pages("post-1")
+
+
+def test_control_k4_to_believe_the_event_takes_away_a_page_that_the_cms_shows(site: SiteTest) -> None:
+    """What is asked of the CMS above, here taken from the event alone."""
+    site.posts(2).builds()
+    loaded = load(None, directory=site.root, environment=site.variables)
+    with opened(loaded.state, wait=False, warn=print) as connection:
+        Store(connection).apply([Delta(Collection.POSTS, deletes=(site.ids["post-0"],))])
+    site.builds("--offline").expects_no_pages("post-0").expects_pages("post-1")
+
+
+def test_k4_a_post_that_an_event_calls_deleted_stays_while_the_cms_cannot_say(sites: Sites, lagging: StandIn) -> None:
+    """K4: whatever the CMS answers but that the post is gone, the page stays and the event is tried again."""
+    site = sites("away", lagging).builds()
+    id, post = next(iter(lagging.posts.items()))
+    lagging.fault(Reply(503, b""), f"posts/{id}")
+    before = site.tree()
+    with pytest.raises(SourceUnavailable):
+        build_named(site, NamedPost(id, there=False))
+    assert site.tree() == before
+    lagging.faults.clear()
+    lagging.posts.pop(id)
+    build_named(site, NamedPost(id, there=False))
+    site.expects_no_pages(post["slug"])
+
+
+# --- several sources
+
+
+def with_source(site: SiteTest, lines: str) -> SiteTest:
+    toml = site.root / "velobuild.toml"
+    toml.write_text(toml.read_text().replace("[source]", f"{lines}\n[[source]]", 1))
+    return site
+
+
+@pytest.fixture
+def shop() -> Iterator[PolyStandIn]:
+    with PolyStandIn() as running:
+        yield running
+
+
+def test_of_two_cmses_only_the_one_that_told_of_a_new_post_is_asked(site: SiteTest, shop: PolyStandIn) -> None:
+    shop.put_post(title="Ladle", slug="ladle")
+    lines = f'[[source]]\nname = "shop"\ntype = "polycms"\nurl = "{shop.url}"\ntoken_env = "SHOP_TOKEN"\n'
+    with_source(site.posts(2), lines).environment(SHOP_TOKEN=shop.token).builds().expects_pages("ladle", "post-0")
+    site.post("new").counting()
+    shop.calls.clear()
+    build_named(site, named(site, "new", there=True, source=""))
+    site.expects_calls(f"posts/{site.ids['new']}").expects_pages("new")
+    assert shop.calls == []
+    # The control: where nobody knows who told, it could be a post of either.
+    site.post("newer").counting()
+    build_named(site, named(site, "newer", there=True))
+    assert len(site.calls()) > 1
+    assert shop.calls
+    # And a number is a post's in the shop, and one of VeloCMS at most by chance.
+    ladle = shop.put_post(title="Spoon", slug="spoon")
+    site.counting()
+    build_named(site, NamedPost(ladle, there=True, source="shop"))
+    site.expects_calls().expects_pages("spoon")
+    before = site.contents()
+    site.builds()
+    assert site.ran.report["release"] is None, "a whole synchronisation has nothing to add"
+    assert site.contents() == before
+
+
+@pytest.fixture
+def noted(site: SiteTest) -> SiteTest:
+    """A site of three posts of a CMS and a note in a folder."""
+    with_source(site.posts(3), '[[source]]\nname = "notes"\ntype = "folder"\npath = "notes"\n')
+    site.file("notes/note.md", "---\ndate: 2026-05-03\n---\nA note")
+    # Old enough that its time is evidence.
+    os.utime(site.root / "notes/note.md", (1_700_000_000, 1_700_000_000))
+    return site.builds().expects_pages("note", "post-1")
+
+
+def test_a_folder_beside_a_cms_is_looked_at_with_each_event(noted: SiteTest) -> None:
+    noted.edit("post-1", content_html="<p>Fresh</p>").counting()
+    noted.file("notes/note.md", "---\ndate: 2026-05-03\n---\nAnother note")
+    noted.file("notes/second.md", "---\ndate: 2026-05-04\n---\nThe second")
+    report = build_named(noted, named(noted, "post-1"))
+    noted.expects_calls(f"posts/{noted.ids['post-1']}").expects_pages("second")
+    assert "Another note" in noted.text("note/index.html")
+    assert "Fresh" in noted.text("post-1/index.html")
+    assert report.sync is not None
+    assert report.sync.changed == 1, "the post that was named, by which the service judges the answer"
+    before = noted.contents()
+    assert noted.builds().ran.report["release"] is None
+    assert noted.contents() == before
+
+
+def test_a_note_that_is_half_written_holds_up_no_post(noted: SiteTest) -> None:
+    noted.edit("post-1", content_html="<p>Fresh</p>")
+    noted.file("notes/note.md", "---\ndate: someday\n---\nHalf")
+    report = build_named(noted, named(noted, "post-1"))
+    assert "Fresh" in noted.text("post-1/index.html")
+    assert "A note" in noted.text("note/index.html")
+    assert [warning.severity for warning in report.warnings if "note.md" in str(warning.where)] == ["warning"]
+    noted.does("build").expects_exit(1)
+
+
+def test_a_folder_that_is_not_there_takes_no_note_away(noted: SiteTest) -> None:
+    (noted.root / "notes").rename(noted.root / "elsewhere")
+    noted.edit("post-1", content_html="<p>Fresh</p>")
+    report = build_named(noted, named(noted, "post-1"))
+    noted.expects_pages("note")
+    assert "Fresh" in noted.text("post-1/index.html")
+    assert any("there is no folder" in warning.what for warning in report.warnings)

@@ -241,6 +241,15 @@ def test_a_preview_without_any_site_waits_for_the_cms(themed: SiteTest) -> None:
         assert status_of(watched.url) == 503
 
 
+def test_a_refusal_is_said_once_however_often_the_cms_is_asked(themed: SiteTest, devcms: Running) -> None:
+    themed.environment(VELOCMS_API_KEY="velo_" + "0" * 64)
+    with watching(themed, "--poll", "1") as watched:
+        watched.says("the first build failed")
+        devcms.clear_requests()
+        wait_for(lambda: len(devcms.requests("/api/v1/")) >= 2, lambda: watched.said)
+        assert watched.said.count("VB2001") == 1
+
+
 def test_an_edit_that_is_told_of_costs_one_call(sites: Sites, devcms: Running) -> None:
     site = of_pocketbase(sites("told"), devcms).posts(3)
     with watching(site) as watched:

@@ -1,12 +1,15 @@
 """The door for webhooks under test: asked within the process, or run as a process of its own.
 
-python -m tests.serve.door FOLDER [KEY=VALUE ...]     KEY: a limit of the guard, `dialects`, `unix` or `mode`
+python -m tests.serve.door FOLDER [KEY=VALUE ...]
+KEY is a limit of the guard, `dialects`, `unix`, `mode`, `files` (how many may be open) or
+`at_once` (how many connections are let in together).
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -14,7 +17,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,10 +27,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from velobuild.config.schema import Secret
 from velobuild.model.ports import Clock, utc_now
-from velobuild.serve.guard import Guard, Guarded, Limits, configured
-from velobuild.serve.queue import Event, Letter, Queue
+from velobuild.serve.accepting import Server, configured, connections_allowed
+from velobuild.serve.events import Event, Letter
+from velobuild.serve.guard import Guard, Guarded, Limits
+from velobuild.serve.queue import Queue
 from velobuild.serve.queue_commit import GroupCommit
 from velobuild.serve.receiver import Receiver, SiteHook, application
+from velobuild.serve.webhook import Dialect, Headers
 from velobuild.serve.webhook_samples import Sample, body, headers
 
 SECRET = "velobuild-test-secret"
@@ -221,6 +227,14 @@ def running(folder: Path, **options: float | str) -> Iterator[Running]:
         process.wait(20)
 
 
+class Boundless(SiteHook):
+    """Reads a body however large it is: what the control needs."""
+
+    def dialect_of(self, headers: Headers) -> Dialect | None:
+        found = SiteHook.dialect_of(self, headers)
+        return None if found is None else replace(found, body_limit=2**50)
+
+
 class Newest(Guard):
     """A guard that keeps who came first: what the control needs."""
 
@@ -261,14 +275,23 @@ def main(folder: Path, options: dict[str, str]) -> None:
     mode = options.pop("mode", "good")
     unix = options.pop("unix", "")
     dialects = options.pop("dialects", "velocms").split(",")
+    at_once = int(options.pop("at_once", "0"))
+    if files := int(options.pop("files", "0")):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     kinds: dict[str, Callable[[str], Any]] = dict.fromkeys(("header_bytes", "headers", "connections", "per_peer"), int)
     limits = Limits(**{name: kinds.get(name, float)(value) for name, value in options.items()})
+    if mode != "unspared":
+        limits = replace(limits, connections=connections_allowed(limits.connections))
     queue = Queue(folder / "queue.db", utc_now)
     queue.recover()
-    app = application({SITE: hook(*dialects)}, queue, lambda site: None, utc_now)
+    made = hook(*dialects)
+    if mode == "boundless":
+        made = Boundless(made.dialects, made.secrets)
+    app = application({SITE: made}, queue, lambda site: None, utc_now)
     if mode == "early":
         app._commit = Early(queue, lambda site: None, utc_now)
     config = configured(app, (Newest if mode == "newest" else Guard)(limits))
+    config.backlog = at_once or config.backlog
     if mode.startswith("plain"):
         config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_keep_alive=5)
     if mode.endswith("lenient"):
@@ -278,9 +301,10 @@ def main(folder: Path, options: dict[str, str]) -> None:
     if unix:
         listeners.append(socket.socket(socket.AF_UNIX))
         listeners[1].bind(unix)
+        listeners[1].listen()
     (folder / "port.new").write_text(str(listener.getsockname()[1]))
     os.replace(folder / "port.new", folder / "port")
-    uvicorn.Server(config).run(sockets=listeners)
+    Server(config).run(sockets=listeners)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ from velobuild.config.schema import Config, ListenConfig, Loaded
 from velobuild.errors import SourceUnavailable
 from velobuild.model.outputs import BuildReport, SyncReport
 from velobuild.serve.child import BuildRequest, Built, Failed, Outcome
+from velobuild.serve.events import Event
 from velobuild.serve.loop import SiteLoop
-from velobuild.serve.queue import Event, Queue
+from velobuild.serve.queue import Queue
 
 BEGAN = datetime(2026, 5, 3, 10, 0, tzinfo=UTC)
 SITE = "blog"
@@ -91,6 +92,7 @@ class Stage:
 
     def __init__(self, folder: Path, **listen: Any) -> None:
         self.hours = Hours()
+        self.shut_out: str | None = None
         self.queue = Queue(folder / "queue.db", self.hours.clock)
         self.builder = FakeBuilder(self.hours)
         self.loaded = Loaded(config=Config(listen=ListenConfig(**listen)), file=folder / "velobuild.toml")
@@ -104,6 +106,7 @@ class Stage:
             monotonic=self.hours.monotonic,
             told=lambda status: None,
             chance=lambda: 0.0,
+            shut_out=lambda: self.shut_out,
         )
         self.numbers = 0
 

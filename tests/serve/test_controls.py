@@ -21,8 +21,8 @@ from tests.serve.loop_stage import Stage, done, failing
 from velobuild.config.schema import Secret
 from velobuild.serve.child import BuildChild
 from velobuild.serve.dialects import DIALECTS
+from velobuild.serve.events import Event
 from velobuild.serve.loop_work import THERE, work_of
-from velobuild.serve.queue import Event
 from velobuild.serve.webhook import Claim, keys
 
 

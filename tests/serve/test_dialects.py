@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.serve.door import NOW
-from velobuild.serve.dialects import DIALECTS, of_source, of_sources
-from velobuild.serve.queue import NO_WORK, POST_KINDS
+from velobuild.config.schema import SourceConfig
+from velobuild.serve.dialects import DIALECTS, of_source, of_sources, sources_by_dialect
+from velobuild.serve.events import NO_WORK, POST_KINDS
 from velobuild.serve.webhook import Headers, Reading, Unusable
 from velobuild.serve.webhook_samples import COMET_EVENTS, POLY_EVENTS, Sample, body
 
@@ -186,6 +188,17 @@ def test_several_sources_are_listened_to_in_the_dialects_of_all() -> None:
     assert of_sources(["folder", "polycms"]) == ("polycms",)
     assert of_sources(["velocms", "pocketbase", "cometcms"]) == ("velocms", "hmac", "cometcms")
     assert of_sources(["folder"]) == ("hmac",)
+
+
+def test_a_dialect_tells_the_source_where_one_alone_can_have_sent_it() -> None:
+    velo, poly = SourceConfig(type="velocms"), SourceConfig(type="polycms", name="shop")
+    notes, base = SourceConfig(type="folder", name="notes"), SourceConfig(type="pocketbase", name="base")
+    assert sources_by_dialect([velo, poly, notes]) == {"velocms": "", "polycms": "shop"}
+    assert sources_by_dialect([velo, base]) == {"realtime": "base"}, "a site of VeloCMS and its PocketBase sign alike"
+    assert sources_by_dialect([poly, replace(poly, name="other")]) == {}
+    assert sources_by_dialect([velo, SourceConfig(type="sheets", name="own")]) == dict.fromkeys(
+        ("cometcms", "polycms"), "own"
+    ), "of a kind that an installed package adds, nobody knows what it sends"
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

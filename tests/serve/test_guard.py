@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.serve.door import SITE, Running, exchange, reply, request, running
-from velobuild.serve.guard import connections_allowed
+from velobuild.serve.accepting import connections_allowed
 
 SHORT_S = 0.6
 SHORT: dict[str, float] = {"idle_s": SHORT_S, "headers_s": SHORT_S, "body_s": SHORT_S}
@@ -426,7 +426,7 @@ def test_ipv6_and_a_name_of_a_site_that_is_long_do_no_harm(usual: Running) -> No
 def test_files_are_spared_where_few_may_be_open() -> None:
     """J10: a process that may open 200 files takes 136 connections and can still open its queue."""
     code = (
-        "import resource; from velobuild.serve.guard import connections_allowed as allowed;"
+        "import resource; from velobuild.serve.accepting import connections_allowed as allowed;"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (100, 200)); print(allowed(1000), allowed(50));"
         "print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
     )

@@ -139,6 +139,13 @@ def test_an_event_that_names_no_post_is_a_look_at_everything(stage: Stage) -> No
         assert work_of([stage.event(kind), stage.event(post="a")], comments=False).everything, kind
 
 
+def test_posts_of_two_cmses_with_the_same_id_are_two_where_the_dialect_tells_them_apart(stage: Stage) -> None:
+    events = [stage.event(post="7", dialect=dialect) for dialect in ("velocms", "polycms", "hmac")]
+    work = work_of(events, comments=False, sources={"velocms": "", "polycms": "shop"})
+    assert [(post.id, post.source) for post in work.named] == [("7", ""), ("7", "shop"), ("7", None)]
+    assert len(work_of(events, comments=False).named) == 1
+
+
 def test_the_time_in_an_event_becomes_the_floor() -> None:
     assert floor("2026-05-03 10:00:00.123Z") == datetime(2026, 5, 3, 10, 0, 0, 123000, UTC)
     assert [floor(text) for text in (None, "", "rev-7", "2026-13-01T00:00:00Z")] == [None] * 4
@@ -182,6 +189,34 @@ def test_k11_failures_back_off_from_five_seconds_and_the_event_stays(stage: Stag
     stage.passes(200)
     assert (stage.loop.status.state, stage.loop.status.failures) == ("idle", 0)
     assert stage.queue.pending(SITE) == 0
+
+
+def test_the_log_says_how_a_failure_is_mended(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    stage.started()
+    wrong = ConfigError("the secret is short", code="VB1205", hint="copy it from the CMS as it is shown there")
+    stage.builder.answer = lambda request: Failed(wrong)
+    stage.arrives(stage.event(post="a"))
+    stage.settles()
+    told = [record.__dict__["fields"] for record in caplog.records if record.getMessage() == "the build failed"]
+    assert [fields["hint"] for fields in told] == ["copy it from the CMS as it is shown there"]
+
+
+@pytest.mark.parametrize("refused", ["is the secret wrong?", None], ids=["refused", "the control"])
+def test_i12_where_every_delivery_is_refused_the_state_is_degraded_and_the_operator_told_once(
+    tmp_path: Path, refused: str | None
+) -> None:
+    """I12: silence by itself is no trouble."""
+    stage = Stage(tmp_path, degraded=(("sh", "-c", 'echo "$VELOBUILD_ERROR" >> told'),)).started()
+    stage.shut_out = refused
+    stage.passes(9_000)
+    assert stage.builds > 3, "the looks at the whole CMS go on, and tell nobody again"
+    file = stage.loaded.root / "told"
+    assert stage.loop.status.state == ("degraded" if refused else "idle")
+    assert (file.read_text() if file.exists() else None) == (f"{refused}\n" if refused else None)
+    stage.shut_out = None
+    stage.passes(60)
+    assert stage.loop.status.state == "idle"
+    stage.queue.close()
 
 
 def test_the_longest_wait_is_fifteen_minutes_and_many_sites_do_not_return_together() -> None:

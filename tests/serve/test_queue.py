@@ -23,7 +23,9 @@ from tests.needs import needs
 from tests.serve.door import NOW, SITE, Running, reply, request, running
 from velobuild.errors import OutputError
 from velobuild.model.ports import utc_now
-from velobuild.serve.queue import KEPT_DEAD, KEPT_DONE, LONGEST_BODY, Event, Letter, Queue
+from velobuild.serve.events import Event, Letter
+from velobuild.serve.queue import Queue
+from velobuild.serve.queue_rows import KEPT_DEAD, KEPT_DONE, LONGEST_BODY
 
 
 def event(number: int = 1, kind: str = "post.updated", *, site: str = SITE, version: str | None = None) -> Event:
@@ -418,3 +420,38 @@ def test_the_senders_of_this_rig_notice_a_server_that_is_gone(tmp_path: Path) ->
     senders = Senders(Running(port, process, tmp_path), 0, senders=1)  # type: ignore[arg-type]
     senders.join()
     assert senders.acknowledged == []
+
+
+ANOTHER = """
+import sys
+from pathlib import Path
+from velobuild.model.ports import utc_now
+from velobuild.serve.queue import Queue
+queue = Queue(Path(sys.argv[1]), utc_now)
+print(queue.pending("blog"))
+queue.close()
+"""
+
+
+def seen_by_another(file: Path) -> int:
+    """The events of the site, as a program that opens and closes the queue beside us finds them."""
+    done = subprocess.run([sys.executable, "-c", ANOTHER, str(file)], capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+@pytest.mark.parametrize("careless", [False, True], ids=["ours", "the control"])
+def test_another_program_that_leaves_takes_no_log_away(tmp_path: Path, careless: bool) -> None:
+    """L3: what is acknowledged after `velobuild events` was run must be there when the service is killed.
+
+    The control closes the file once beside SQLite, which gives up its locks: then the other program removes the log,
+    and what is kept from there on is in a file without a name.
+    """
+    file = tmp_path / "queue.db"
+    queue = Queue(file, lambda: NOW)
+    queue.accept([event(1)])
+    if careless:
+        os.close(os.open(file, os.O_RDWR))
+    assert seen_by_another(file) == 1
+    queue.accept([event(2)])
+    assert seen_by_another(file) == (1 if careless else 2)
+    queue.close()

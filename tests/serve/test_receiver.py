@@ -18,7 +18,9 @@ from tests.serve.door import NOW, SECRET, SITE, Answer, Door, ask, door, hook, r
 from tests.serve.vectors import POLY
 from velobuild.errors import ConfigError, OutputError
 from velobuild.serve.dialects import LARGE, SMALL
-from velobuild.serve.queue import Event, Letter, Queue
+from velobuild.serve.events import Event, Letter
+from velobuild.serve.logs import Redacting
+from velobuild.serve.queue import Queue
 from velobuild.serve.receiver import LARGE_AT_ONCE
 from velobuild.serve.webhook_samples import Sample, body, headers
 
@@ -165,6 +167,16 @@ def test_an_unknown_event_is_taken_logged_once_a_type_and_no_work(
         "events `'order.paid'` need no build",
         "events `'order.sent'` need no build",
     ]
+
+
+def test_the_log_says_of_which_site_a_delivery_was_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def go() -> None:
+        async with door(tmp_path) as open_:
+            assert await open_.deliver(secret="x" * 20) == 401
+
+    asyncio.run(go())
+    (line,) = [Redacting("text", lambda: ()).format(record) for record in caplog.records]
+    assert line.endswith("warning refused a delivery: the signature is not that of any secret site=blog")
 
 
 def test_what_a_log_says_of_an_event_cannot_forge_a_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,8 +13,9 @@ from tests.serve.loop_stage import done
 from velobuild.config.schema import Config, Loaded
 from velobuild.model.ports import utc_now
 from velobuild.serve.child import BuildRequest, Outcome
+from velobuild.serve.events import Event
 from velobuild.serve.loop import SiteLoop
-from velobuild.serve.queue import Event, Queue
+from velobuild.serve.queue import Queue
 
 SOON_S = 20.0
 

@@ -15,7 +15,8 @@ from velobuild.config.schema import Loaded
 from velobuild.config.webhook_secrets import read_webhook_secrets
 from velobuild.errors import Diagnostic
 from velobuild.model.ports import utc_now
-from velobuild.serve.queue import Event, Letter, Queue
+from velobuild.serve.events import Event, Letter
+from velobuild.serve.queue import Queue
 from velobuild.serve.status import SiteStatus, write_status
 
 

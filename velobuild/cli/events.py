@@ -12,7 +12,7 @@ from velobuild.errors import ConfigError
 
 if TYPE_CHECKING:
     from velobuild.config.schema import Loaded
-    from velobuild.serve.queue import Kept
+    from velobuild.serve.events import Kept
 
 LIMIT = 20
 

@@ -60,19 +60,22 @@ class NamedPost:
     """A post that an event names by its id or its slug, and what the event says of it: a floor, never the truth.
 
     `there` is whether the post should be published now, None where events contradict each other; `updated_at` is the
-    time of the change, where the event tells it.
+    time of the change, where the event tells it. `source` is the name of the source that told it, "" for the one
+    without a name; None where it could be another's.
     """
 
     id: str | None
     slug: str | None = None
     there: bool | None = None
     updated_at: datetime | None = None
+    source: str | None = None
 
     def with_(self, other: NamedPost) -> NamedPost:
         """Both events about the one post: the later time, and no claim where they differ."""
         times = [at for at in (self.updated_at, other.updated_at) if at is not None]
         there = self.there if self.there == other.there else None
-        return NamedPost(self.id or other.id, self.slug or other.slug, there, max(times, default=None))
+        source = self.source if self.source == other.source else None
+        return NamedPost(self.id or other.id, self.slug or other.slug, there, max(times, default=None), source)
 
 
 @runtime_checkable
@@ -84,4 +87,13 @@ class FetchesPosts(Protocol):
 
         A delta of another collection before it brings what the post needs, such as its cover. Raises as `changes`.
         """
+        ...
+
+
+@runtime_checkable
+class Glances(Protocol):
+    """A source that can tell without reading anything whether a look at it may bring something."""
+
+    def is_as_remembered(self, cursor: str | None) -> bool:
+        """Whether everything is certainly as it was when `changes` gave this cursor."""
         ...

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from velobuild.config.schema import Loaded
 from velobuild.content.database import Connection
@@ -214,18 +215,7 @@ def _sync(run: Run, store: Store, cache: Path | None) -> SyncReport | None:
             return None
     with run.phase("sync"):
         if run.options.named:
-            from velobuild.pipeline.naming import synchronise_named
-
-            report = synchronise_named(
-                store,
-                run.loaded,
-                run.options.named,
-                cache=cache,
-                allow_shrink=run.options.allow_shrink,
-                clock=run.clock,
-                warn=run.warn,
-                progress=run.progress,
-            )
+            report = _sync_named(run, store, cache)
             if report is not None:
                 return report
         return synchronise(
@@ -238,6 +228,21 @@ def _sync(run: Run, store: Store, cache: Path | None) -> SyncReport | None:
             progress=run.progress,
             offline=offline,
         )[0]
+
+
+def _sync_named(run: Run, store: Store, cache: Path | None) -> SyncReport | None:
+    from velobuild.pipeline.beside import with_folders
+    from velobuild.pipeline.naming import synchronise_named
+
+    how: dict[str, Any] = {
+        "cache": cache,
+        "allow_shrink": run.options.allow_shrink,
+        "clock": run.clock,
+        "warn": run.warn,
+        "progress": run.progress,
+    }
+    report = synchronise_named(store, run.loaded, run.options.named, **how)
+    return None if report is None else with_folders(store, run.loaded, report, **how)
 
 
 def _report(

@@ -126,10 +126,11 @@ def _of_slug(store: Store, named: NamedPost) -> str | None:
 def _of_several(store: Store, named: NamedPost, config: Config) -> str | None:
     """The post's id in the store; None where it could be another source's. Folders tell of nothing.
 
-    Of several sources that may tell, an event does not say which one did. The id of a known post is one source's alone,
-    unless it is a number, which every CMS counts for itself.
+    Where nobody can say which of several sources told: the id of a known post is one source's alone, unless it is a
+    number, which every CMS counts for itself.
     """
     tellers = [Part(source, None) for source in config.sources if source.type != "folder"]
+    tellers = [one for one in tellers if one.name == named.source] or tellers
     if named.id is None:
         id = _of_slug(store, named) if len(tellers) == 1 else None
         return id if id is not None and tellers[0].owns(id) else None

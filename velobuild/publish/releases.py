@@ -194,12 +194,14 @@ class Releases:
 
     def _swap(self, number: int) -> None:
         """Let `out` name another release. The rename is the one moment in which the site changes."""
-        disk.make_folder(self._out.parent)
+        with disk_errors("the folder of the output could not be made", self._out):
+            disk.make_folder(self._out.parent)
         place = os.path.realpath(self._out.parent)
         target = os.path.relpath(os.path.realpath(self._shelf.folder(number)), place)
         link = self._out.with_name(f"{self._shelf.link_prefix()}{number}")
-        link.unlink(missing_ok=True)
-        link.symlink_to(target)
+        with disk_errors("the link to the release could not be made", self._out):
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
         try:
             if disk.is_folder(self._out):
                 self._out.rmdir()  # it is empty; one that got files since the preflight stays, and this fails

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Mapping
 
 from velobuild.errors import ConfigError, OutputError
-from velobuild.serve.guard import BACKLOG
+from velobuild.serve.accepting import BACKLOG
 from velobuild.serve.preview import bound
 
 FIRST = 3

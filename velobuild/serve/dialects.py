@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from velobuild.config.schema import SourceConfig
 from velobuild.serve.webhook import (
     Dialect,
     Headers,
@@ -189,6 +190,29 @@ OF_SOURCE: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "polycms": ("polycms",),
     }
 )
+
+
+ONE_SENDERS = frozenset({"velocms", "cometcms", "polycms"})
+"""The dialects of one kind of CMS; any program may speak the others."""
+REALTIME = "realtime"
+"""In the place of a dialect, where PocketBase told of a change over the connection that we opened to it."""
+
+
+def sources_by_dialect(sources: Iterable[SourceConfig]) -> dict[str, str]:
+    """Dialect → name of the one source whose CMS can have sent it, for each dialect of which that is certain.
+
+    What a source of a kind that is not known here may send, nobody knows, so that it could have sent anything.
+    """
+    kinds = [(source.name or "", source.type) for source in sources if source.type != "folder"]
+    found = {}
+    for dialect in ONE_SENDERS:
+        senders = [name for name, kind in kinds if kind not in OF_SOURCE or dialect in OF_SOURCE[kind]]
+        if len(senders) == 1:
+            found[dialect] = senders[0]
+    hearable = [name for name, kind in kinds if kind == "pocketbase"]
+    if len(hearable) == 1:
+        found[REALTIME] = hearable[0]
+    return found
 
 
 def of_source(source_type: str) -> tuple[str, ...]:

@@ -8,14 +8,15 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from velobuild.serve import accepting
 from velobuild.serve.guard import Guarded
 
 DRAIN_S = 2.0
 """How long a connection that was accepted may take to send its request while the service ends."""
 
 
-class Server(uvicorn.Server):
-    """uvicorn's server, which leaves the signals to the service."""
+class Server(accepting.Server):
+    """A server which leaves the signals to the service."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

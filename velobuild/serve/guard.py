@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,17 +20,13 @@ from itertools import islice
 from typing import Any, Literal, cast
 
 import httptools
-import uvicorn
-from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LOG = logging.getLogger("velobuild.serve.guard")
-SPARE_FILES = 64
 SWEEP_S = 0.25
 SWEPT_AT_ONCE = 20
 BREATH_S = 0.005
 """A thousand that came together are over their time together: between so many of them others are answered."""
-BACKLOG = 1024
 
 Phase = Literal["idle", "headers", "body", "reply"]
 WAITING: tuple[Phase, ...] = ("idle", "headers", "body")
@@ -66,21 +61,6 @@ class Closed:
     late: int = 0
     evicted: int = 0
     malformed: int = 0
-
-
-def connections_allowed(wanted: int) -> int:
-    """`wanted`, or what the process's limit of open files leaves, some being spared for everything else.
-
-    The soft limit is raised as far as it may be.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted + SPARE_FILES
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft == resource.RLIM_INFINITY or soft >= needed:
-        return wanted
-    return max(soft - SPARE_FILES, 1)
 
 
 class Guard:
@@ -158,7 +138,7 @@ class Guard:
 
 
 class Guarded(HttpToolsProtocol):
-    """uvicorn's connection, which tells its guard how far the request is. Made by `configured`, one class a guard."""
+    """uvicorn's connection, which tells its guard how far the request is. One class a guard."""
 
     guard: Guard
 
@@ -178,8 +158,8 @@ class Guarded(HttpToolsProtocol):
         """Close at once: what a peer that does not read has not taken yet is not waited for."""
         self.transport.abort()
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast(asyncio.Transport, transport))
         self.peer = self.client[0] if self.client else ""
         self.guard.joined(self)
 
@@ -276,23 +256,3 @@ def _check_framing(headers: list[tuple[bytes, bytes]]) -> None:
         raise ValueError("the body's length is no number")
     if any(value.strip().lower() != b"chunked" for value in chunked):
         raise ValueError("the body's encoding is not `chunked`")
-
-
-def configured(app: ASGIApp, guard: Guard) -> uvicorn.Config:
-    """uvicorn's configuration for an application behind the guard."""
-    protocol = cast(type[HttpToolsProtocol], type("GuardedConnection", (Guarded,), {"guard": guard}))
-    return uvicorn.Config(
-        app,
-        http=protocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        backlog=BACKLOG,
-        # The guard's own deadline comes first.
-        timeout_keep_alive=int(guard.limits.idle_s) + 1,
-        timeout_graceful_shutdown=5,
-    )

@@ -17,13 +17,14 @@ from velobuild.config.schema import Loaded
 from velobuild.errors import VelobuildError
 from velobuild.model.entries import Collection
 from velobuild.model.ports import Clock
+from velobuild.serve.dialects import REALTIME
+from velobuild.serve.events import Event
 from velobuild.serve.logs import say
-from velobuild.serve.queue import Event, Queue
+from velobuild.serve.queue import Queue
 from velobuild.serve.realtime import Listening
 from velobuild.sources import realtime_of
 from velobuild.sources.pocketbase_realtime import Hint, HintKind
 
-DIALECT = "realtime"
 LOOK = "a new subscription"
 LOST_FOR = timedelta(minutes=1)
 """PocketBase ends every stream from time to time; whoever is back within this has missed nothing that matters."""
@@ -52,7 +53,7 @@ def event_of(site: str, hint: Hint, now: datetime) -> Event:
         kind = "media.changed"
     elif hint.collection is Collection.SETTINGS:
         kind = "settings.changed"
-    return Event(site, DIALECT, kind, id, None, None, now, None)
+    return Event(site, REALTIME, kind, id, None, None, now, None)
 
 
 class Hearing:

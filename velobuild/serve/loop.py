@@ -14,19 +14,21 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from velobuild.config.schema import Loaded, Secret
 from velobuild.errors import SourceUnavailable, VelobuildError
 from velobuild.model.outputs import BuildReport
 from velobuild.model.ports import Clock
 from velobuild.serve.child import BuildRequest, Built, Crashed, Failed, Outcome
+from velobuild.serve.dialects import sources_by_dialect
+from velobuild.serve.events import Event
 from velobuild.serve.logs import say
 from velobuild.serve.loop_after import hook_environment, published_facts, run_hook
 from velobuild.serve.loop_follow import FollowUp, again
 from velobuild.serve.loop_pace import Pace, backoff_s
 from velobuild.serve.loop_work import Work, work_of
-from velobuild.serve.queue import Event, Queue
+from velobuild.serve.queue import Queue
 from velobuild.serve.reconcile import Silence, Timetable
 from velobuild.serve.status import BuildRow, SiteStatus, State, write_status
 
@@ -56,7 +58,8 @@ class Builder(Protocol):
 class SiteLoop:
     """Belongs to one thread, which calls `run` (or `step`, in tests). `wake`, `reload` and `end` may come from others.
 
-    `variables` is the environment for hooks. `told` is called after every change of `status`, from the loop's thread.
+    `variables` is the environment for hooks. `shut_out` says why no delivery gets in, or None. `told` is called after
+    every change of `status`, from the loop's thread.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class SiteLoop:
         told: Callable[[SiteStatus], None] | None = None,
         status: SiteStatus | None = None,
         also_warn: Callable[[], str | None] = lambda: None,
+        shut_out: Callable[[], str | None] = lambda: None,
         secrets: Callable[[], Iterable[Secret]] = lambda: (),
         chance: Callable[[], float] | None = None,
     ) -> None:
@@ -86,6 +90,8 @@ class SiteLoop:
         self._monotonic = monotonic
         self._told = told or (lambda status: write_status(loaded.state, status))
         self._also_warn = also_warn
+        self._shut_out = shut_out
+        self._is_shut_out = False
         self._secrets = secrets
         self._chance = {} if chance is None else {"chance": chance}
         listen = loaded.config.listen
@@ -157,7 +163,7 @@ class SiteLoop:
         follow_ups = [one for one in self._follow_ups if one.at_s <= at_s]
         if reason is None and not follow_ups:
             if not pending:
-                self._show(state="idle")
+                self._rest()
                 return self._wait_s()
             many = max(pending, self._arrivals)
             wait_s = self._pace.wait_s(at_s, pending=many, newest_s=self._newest_s)
@@ -168,6 +174,16 @@ class SiteLoop:
         self._arrivals = 0
         self._one_build(reason, follow_ups)
         return 0.0
+
+    def _rest(self) -> None:
+        """Nothing is to be done. Where that is because every delivery is refused, the operator is told once."""
+        refused = self._shut_out()
+        news = refused is not None and not self._is_shut_out
+        self._is_shut_out = refused is not None
+        self._show(state="degraded" if self._is_shut_out else "idle")
+        if refused is not None and news:
+            self._show(last_error=refused, last_error_at=self._clock())
+            self._run_hooks(self._loaded.config.listen.degraded, {"VELOBUILD_ERROR": refused})
 
     def _wait_s(self) -> float:
         at_s = self._monotonic()
@@ -187,7 +203,9 @@ class SiteLoop:
     def _build_for(
         self, events: tuple[Event, ...], ids: list[int], look: str | None, follow_ups: list[FollowUp]
     ) -> None:
-        work = work_of(events, comments=any(source.comments for source in self._loaded.config.sources))
+        sources = self._loaded.config.sources
+        comments = any(source.comments for source in sources)
+        work = work_of(events, comments=comments, sources=sources_by_dialect(sources))
         if events:
             self._silence = self._silence.heard(max(event.received_at for event in events))
             self._show(last_event_at=self._silence.since)
@@ -301,7 +319,7 @@ class SiteLoop:
         now = self._clock()
         row = replace(row, error=text, error_code=code)
         say(logging.ERROR, "the build failed", site=self._site, code=code, error=text, retry_in_s=round(wait_s, 1),
-            failures=failures)  # fmt: skip
+            failures=failures, hint=None if error is None else error.hint)  # fmt: skip
         self.status = self.status.with_build(row)
         next_try_at = now + timedelta(seconds=wait_s)
         self._show(state=state, failures=failures, next_try_at=next_try_at, last_error=text, last_error_at=now)
@@ -320,7 +338,8 @@ class SiteLoop:
         """The queue or a process could not be had: the disk is full, say."""
         wait_s = backoff_s(self.status.failures + 1, **self._chance)
         now = self._clock()
-        say(logging.ERROR, "the service cannot work", site=self._site, code=error.code, error=str(error))
+        say(logging.ERROR, "the service cannot work", site=self._site, code=error.code, error=str(error),
+            hint=error.hint)  # fmt: skip
         failures = self.status.failures + 1
         self._show(state="degraded", failures=failures, last_error=str(error), last_error_at=now)
         self._not_before = self._monotonic() + wait_s
@@ -338,7 +357,7 @@ class SiteLoop:
                 text = f"`{' '.join(command)}` failed: {ran.said or ran.code}"
                 self._show(last_error=text, last_error_at=self._clock())
 
-    def _show(self, **changes: object) -> None:
+    def _show(self, **changes: Any) -> None:
         """Change the status, and tell it if it is another."""
         now, at_s = self._clock(), self._monotonic()
         found = (self._silence.warning(now), self._budget_warning(), self._also_warn())
@@ -351,7 +370,7 @@ class SiteLoop:
             warnings=tuple(warnings),
             children_total=self._builder.started,
             follow_ups=len(self._follow_ups),
-            **changes,  # type: ignore[arg-type]
+            **changes,
         )
         if look_s is not None:
             at = now + timedelta(seconds=look_s)

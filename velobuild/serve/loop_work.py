@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from velobuild.model.ports import NamedPost
-from velobuild.serve.queue import NO_WORK, POST_KINDS, Event
+from velobuild.serve.events import NO_WORK, POST_KINDS, Event
 from velobuild.sources.dates import NoDate, parse_date
 
 THERE = {
@@ -32,8 +33,9 @@ class Work:
         return self.everything or bool(self.named)
 
 
-def work_of(events: Iterable[Event], *, comments: bool) -> Work:
-    """One build's work for all the events. `comments`: whether the site shows any.
+def work_of(events: Iterable[Event], *, comments: bool, sources: Mapping[str, str] = MappingProxyType({})) -> Work:
+    """One build's work for all the events. `comments`: whether the site shows any. `sources`: dialect → name of the
+    one source that speaks it.
 
     Events may come in any order and more than once, so their order is not looked at: where they contradict each other
     about a post, it is asked for without a claim.
@@ -47,8 +49,10 @@ def work_of(events: Iterable[Event], *, comments: bool) -> Work:
         one = event.post_id or event.slug
         if event.kind in POST_KINDS and one is not None:
             reasons[f"{event.kind} {event.slug or event.post_id}"] = None
-            post = NamedPost(event.post_id, event.slug, THERE[event.kind], floor(event.version))
-            key = f"id {event.post_id}" if event.post_id else f"slug {event.slug}"
+            source = sources.get(event.dialect)
+            post = NamedPost(event.post_id, event.slug, THERE[event.kind], floor(event.version), source)
+            # Two CMSes may each have a post of this id.
+            key = f"{source} id {event.post_id}" if event.post_id else f"{source} slug {event.slug}"
             named[key] = post if key not in named else named[key].with_(post)
         else:
             reasons[event.kind] = None

@@ -11,58 +11,25 @@ many. What must never happen is that an acknowledged one is followed by no build
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from hashlib import blake2b
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 from velobuild.model.ports import Clock
+from velobuild.serve.events import NO_WORK, Event, Kept, Letter, Outcome, Stage
 from velobuild.serve.queue_checkpoints import Checkpoints
 from velobuild.serve.queue_file import open_file, transaction
+from velobuild.serve.queue_rows import KEPT_DONE, PRUNE, UNUSABLE, add, add_letter, event_of, kept_of
 
 FILE_NAME = "queue.db"
 CAP = 100_000
 """Untaken events of one site; beyond it one reconciliation replaces them all."""
-KEPT_DONE = 10_000
-KEPT_DEAD = 1_000
-KEPT_DEAD_FOR = timedelta(days=30)
 PRUNED_EVERY = 1_000
-LONGEST_BODY = 64 * 1024
-"""So much of a body that could not be used is kept, in bytes."""
 
-POST_KINDS = frozenset({"post.published", "post.updated", "post.deleted", "post.unpublished", "post.changed"})
-"""`post.changed` says nothing of what the post is now: it may be a draft as well."""
-NO_WORK = frozenset({"ping", "other"})
-"""Kinds that are kept for people to see, and never given to a build."""
-UNUSABLE = "unusable"
-
-Outcome = Literal["built", "nothing"]
-Stage = Literal["fetched", "built", "published"]
-
-# One statement for a whole batch: at the end of each, the thread waits for its turn with the event loop's, which under
-# load takes longer than the flush.
-ADD = """
-INSERT INTO events (site, dialect, kind, post_id, slug, version, delivery_id, received_at, same, state, outcome)
-SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-    json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'), json_extract(value, '$[6]'),
-    json_extract(value, '$[7]'), json_extract(value, '$[8]'), json_extract(value, '$[9]'), json_extract(value, '$[10]')
-FROM json_each(?) WHERE true
-ON CONFLICT (same) WHERE state = 'new' DO UPDATE SET deliveries = deliveries + 1
-"""
-LAST = "SELECT coalesce(max(id), 0) FROM events"
-IDS_OF_WORK = """
-SELECT json_group_object(same, id) FROM events WHERE state = 'new' AND same IN (SELECT value FROM json_each(?))
-"""
-IDS_WITHOUT_WORK = "SELECT json_group_object(same, id) FROM events WHERE id > ? AND state = 'done'"
-ADD_LETTER = """
-INSERT INTO events (site, dialect, kind, received_at, same, state, why, body) VALUES (?, ?, ?, ?, '', 'dead', ?, ?)
-"""
 COUNT_UNTAKEN = "SELECT count(*) FROM events WHERE state = 'new' AND site = ?"
 DROP_UNTAKEN = "DELETE FROM events WHERE state = 'new' AND site = ?"
 UNTAKEN = "SELECT * FROM events WHERE state = 'new' AND site = ? ORDER BY id"
@@ -84,65 +51,6 @@ DEAD = "SELECT * FROM events WHERE state = 'dead' AND site = ? ORDER BY id DESC"
 ONE = "SELECT * FROM events WHERE id = ?"
 OF_POST = "SELECT * FROM events WHERE site = ?1 AND (post_id = ?2 OR slug = ?2) ORDER BY id DESC LIMIT ?3"
 COUNTS = "SELECT site, state, count(*) FROM events GROUP BY site, state ORDER BY site, state"
-# The newest are kept, whatever their age: they say how the service fared.
-PRUNE = """
-DELETE FROM events WHERE state = ?1 AND site = ?2 AND id <= coalesce(
-    (SELECT id FROM events WHERE state = ?1 AND site = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3), 0)
-"""
-PRUNE_OLD = "DELETE FROM events WHERE state = 'dead' AND received_at < ?"
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One hint that something changed.
-
-    `kind` is one of POST_KINDS, of NO_WORK, or `media.changed`, `terms.changed`, `settings.changed`,
-    `comment.changed`, `reconcile`. `version` is what the payload says of the post's updated time, as it stands there,
-    or None. `id` is the queue's own number, 0 before it was accepted.
-    """
-
-    site: str
-    dialect: str
-    kind: str
-    post_id: str | None
-    slug: str | None
-    version: str | None
-    received_at: datetime
-    delivery_id: str | None
-    id: int = 0
-
-    @property
-    def same(self) -> str:
-        """Equal for two deliveries that ask for the very same work."""
-        fields = (self.site, self.dialect, self.kind, self.post_id, self.slug, self.version, self.delivery_id)
-        return blake2b(repr(fields).encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A delivery that was authentic and of no use: its body is kept for a person to look at."""
-
-    site: str
-    dialect: str
-    why: str
-    body: bytes
-    received_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """An event with what became of it: what people are shown. Times are None until the stage was reached."""
-
-    event: Event
-    state: Literal["new", "taken", "done", "dead"]
-    deliveries: int
-    outcome: str | None = None
-    why: str | None = None
-    body: bytes | None = field(default=None, repr=False)
-    fetched_at: datetime | None = None
-    built_at: datetime | None = None
-    published_at: datetime | None = None
-    finished_at: datetime | None = None
 
 
 class Queue:
@@ -189,9 +97,9 @@ class Queue:
             unpruned = self._unpruned + len(wanted)
             with transaction(self._database, self._file) as database:
                 if wanted:
-                    ids = _add(database, wanted, with_ids=with_ids)
+                    ids = add(database, wanted, with_ids=with_ids)
                 for letter in letters:
-                    _add_letter(database, letter)
+                    add_letter(database, letter)
                 if unpruned >= PRUNED_EVERY:
                     unpruned = 0
                     for site in {event.site for event in wanted}:
@@ -215,7 +123,7 @@ class Queue:
         dropped = {int(row["id"]) for row in database.execute(UNTAKEN, (site,))}
         database.execute(DROP_UNTAKEN, (site,))
         everything = Event(site, "queue", "reconcile", None, None, None, self._clock(), None)
-        (instead,) = _add(database, [everything], with_ids=True)
+        (instead,) = add(database, [everything], with_ids=True)
         ids[:] = [instead if row in dropped else row for row in ids]
         return 1
 
@@ -230,7 +138,7 @@ class Queue:
             rows = database.execute(UNTAKEN, (site,)).fetchall()
             database.execute(TAKE, (site,))
             self._untaken[site] = 0
-        return tuple(_event(row) for row in rows)
+        return tuple(event_of(row) for row in rows)
 
     def recover(self) -> int:
         """Give back everything that was taken and not finished. For the start of the one service that takes events."""
@@ -315,7 +223,7 @@ class Queue:
 
     def _select(self, query: str, parameters: Sequence[str | int]) -> tuple[Kept, ...]:
         with self._view_lock, closing(self._view.execute(query, parameters)) as rows:
-            return tuple(_kept(row) for row in rows)
+            return tuple(kept_of(row) for row in rows)
 
     def _now(self) -> str:
         return self._clock().isoformat()
@@ -323,67 +231,3 @@ class Queue:
 
 def _count(database: sqlite3.Connection, site: str) -> int:
     return int(database.execute(COUNT_UNTAKEN, (site,)).fetchone()[0])
-
-
-def _add(database: sqlite3.Connection, events: Sequence[Event], *, with_ids: bool) -> list[int]:
-    """Insert or merge; the id of each, or nothing."""
-    last = database.execute(LAST).fetchone()[0] if with_ids else 0
-    rows = [_row(event) for event in events]
-    database.execute(ADD, (json.dumps(rows),))
-    if not with_ids:
-        return []
-    ids: dict[str, int] = json.loads(
-        database.execute(IDS_OF_WORK, (json.dumps([row[8] for row in rows]),)).fetchone()[0]
-    )
-    if any(event.kind in NO_WORK for event in events):
-        ids.update(json.loads(database.execute(IDS_WITHOUT_WORK, (last,)).fetchone()[0]))
-    return [ids[str(row[8])] for row in rows]
-
-
-def _row(event: Event) -> tuple[str | None, ...]:
-    done = event.kind in NO_WORK
-    return (
-        *(event.site, event.dialect, event.kind, event.post_id, event.slug, event.version, event.delivery_id),
-        *(event.received_at.isoformat(), event.same, "done" if done else "new", "nothing" if done else None),
-    )
-
-
-def _add_letter(database: sqlite3.Connection, letter: Letter) -> None:
-    text = letter.received_at.isoformat()
-    kept = letter.body[:LONGEST_BODY]
-    database.execute(ADD_LETTER, (letter.site, letter.dialect, UNUSABLE, text, letter.why, kept))
-    database.execute(PRUNE, ("dead", letter.site, KEPT_DEAD))
-    database.execute(PRUNE_OLD, ((letter.received_at - KEPT_DEAD_FOR).isoformat(),))
-
-
-def _event(row: sqlite3.Row) -> Event:
-    return Event(
-        site=row["site"],
-        dialect=row["dialect"],
-        kind=row["kind"],
-        post_id=row["post_id"],
-        slug=row["slug"],
-        version=row["version"],
-        received_at=datetime.fromisoformat(row["received_at"]),
-        delivery_id=row["delivery_id"],
-        id=row["id"],
-    )
-
-
-def _kept(row: sqlite3.Row) -> Kept:
-    return Kept(
-        event=_event(row),
-        state=row["state"],
-        deliveries=row["deliveries"],
-        outcome=row["outcome"],
-        why=row["why"],
-        body=row["body"],
-        fetched_at=_time(row["fetched_at"]),
-        built_at=_time(row["built_at"]),
-        published_at=_time(row["published_at"]),
-        finished_at=_time(row["finished_at"]),
-    )
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from velobuild.errors import OutputError
 from velobuild.model.ports import Clock
-from velobuild.serve.queue import NO_WORK, Event, Letter, Queue
+from velobuild.serve.events import NO_WORK, Event, Letter
+from velobuild.serve.queue import Queue
 
 PATIENCE_S = 8.0
 """A sender waits 10 s: it had better hear that it should try again than nothing."""
@@ -104,7 +105,7 @@ class GroupCommit:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._queue.keep, events, letters)
             kept = True
         except OutputError as error:
-            LOG.error("deliveries cannot be kept: %s", error, extra={"hint": error.hint})
+            LOG.error("deliveries cannot be kept: %s", error, extra={"fields": {"hint": error.hint}})
         except Exception:
             LOG.exception("a bug: deliveries were not kept")
         if kept:

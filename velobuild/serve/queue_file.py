@@ -68,8 +68,11 @@ def open_file(file: Path) -> tuple[sqlite3.Connection, Path | None]:
 
 
 def _connect(file: Path) -> sqlite3.Connection:
-    # Created by us and not by SQLite, so that it is never readable by others, not even for a moment.
-    os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    # Created by us and not by SQLite, so that it is never readable by others, not even for a moment. One that is there
+    # is left alone: whoever closes a file gives up all locks that its process has on it, those of other connections
+    # too, and the next program that closes the queue then takes itself for the last one and removes the log under us.
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     # One connection for several threads; `Queue` lets one at a time use it.
     connection = sqlite3.connect(file, isolation_level=None, timeout=PATIENCE_S, check_same_thread=False)
     try:

@@ -21,16 +21,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from time import monotonic
-from typing import Any
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from velobuild.config.schema import Secret
 from velobuild.errors import ConfigError
-from velobuild.http.strict_json import NotJson, parse
 from velobuild.model.ports import Clock
+from velobuild.serve.bodies import Gone, TooLarge, announced_length, payload_of, rest_of
 from velobuild.serve.dialects import DIALECTS, SMALL
-from velobuild.serve.queue import NO_WORK, Event, Letter, Queue
+from velobuild.serve.events import NO_WORK, Event, Letter
+from velobuild.serve.queue import Queue
 from velobuild.serve.queue_commit import PATIENCE_S, TRY_AGAIN_S, GroupCommit
 from velobuild.serve.seen import Seen
 from velobuild.serve.webhook import (
@@ -86,14 +86,6 @@ class SiteHook:
         return self._keys[dialect.name]
 
 
-class _TooLarge(Exception):
-    pass
-
-
-class _Gone(Exception):
-    pass
-
-
 class Receiver:
     """An ASGI application. `sites` may change while it runs; `wake` is told of a site when it has new work."""
 
@@ -139,7 +131,7 @@ class Receiver:
 
         dialect = hook.dialect_of(headers)
         limit = dialect.body_limit if dialect else SMALL
-        announced = _length(headers)
+        announced = announced_length(headers)
         if announced is not None and announced > limit:
             self._refuse(site, "larger than allowed")
             return await _reply(send, 413, close=True)
@@ -162,12 +154,12 @@ class Receiver:
                 large = delivery.limit > SMALL
                 if large:
                     await self._large.acquire()
-                body = await _rest(message, receive, delivery.limit)
+                body = await rest_of(message, receive, delivery.limit)
             return await _reply(send, await self._judge(delivery, body))
-        except _TooLarge:
+        except TooLarge:
             self._refuse(delivery.site, "larger than allowed")
             return await _reply(send, 413, close=True)
-        except _Gone:
+        except Gone:
             return None
         finally:
             if large:
@@ -182,7 +174,7 @@ class Receiver:
             return self._refuse(site, "the signature is not that of any secret")
         letters: Sequence[Letter] = ()
         try:
-            payload = _payload(body)
+            payload = payload_of(body)
             sent_at_s: float | None = delivery.claim.sent_at_s
             if sent_at_s is None and dialect.time is not None and isinstance(payload, dict):
                 sent_at_s = body_time_s(payload.get(dialect.time))
@@ -238,13 +230,14 @@ class Receiver:
             self._logged[site, why] = last, silent + 1
         else:
             self._logged[site, why] = monotonic(), 0
-            LOG.warning("refused a delivery: %s", line or why, extra={"site": site, "refused_silently": silent})
+            fields = {"site": site, "refused_silently": silent or None}
+            LOG.warning("refused a delivery: %s", line or why, extra={"fields": fields})
         return 401
 
     def _log_once(self, site: str, line: str) -> None:
         if (site, line) not in self._events_logged and len(self._events_logged) < KINDS_LOGGED:
             self._events_logged.add((site, line))
-            LOG.warning("%s", line, extra={"site": site})
+            LOG.warning("%s", line, extra={"fields": {"site": site}})
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,39 +265,6 @@ def application(
     `try_again_s`, also if no further delivery comes.
     """
     return Receiver(sites, queue, wake, clock, patience_s=patience_s, try_again_s=try_again_s)
-
-
-def _length(headers: Headers) -> int | None:
-    """What Content-Length says; 0 where there is no body at all, None where only the end will tell."""
-    if b"transfer-encoding" in headers:
-        return None
-    # The guard has seen to it that it is one number.
-    values = headers.get(b"content-length", ())
-    return int(values[0]) if values else 0
-
-
-async def _rest(message: Message, receive: Receive, limit: int) -> bytes:
-    """The whole body, beginning with `message`; never more than `limit` bytes of it."""
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise _TooLarge
-        parts.append(part)
-        if not message.get("more_body"):
-            return b"".join(parts)
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Gone
-
-
-def _payload(body: bytes) -> Any:
-    try:
-        return parse(body)
-    except NotJson as error:
-        raise Unusable(str(error)) from error
 
 
 async def _reply(send: Send, status: int, *, close: bool = False, allow: bool = False) -> None:

@@ -23,14 +23,16 @@ from starlette.types import Receive, Scope, Send
 from velobuild.config.schema import Loaded, Secret
 from velobuild.errors import VelobuildError
 from velobuild.model.ports import Clock
+from velobuild.serve.accepting import configured, connections_allowed
 from velobuild.serve.child import BuildChild
 from velobuild.serve.draining import Server, drain
-from velobuild.serve.guard import Guard, Limits, configured, connections_allowed
+from velobuild.serve.events import Kept
+from velobuild.serve.guard import Guard, Limits
 from velobuild.serve.hearing import Hearing
 from velobuild.serve.logs import say
 from velobuild.serve.loop import SiteLoop
 from velobuild.serve.metrics import exposition
-from velobuild.serve.queue import Kept, Queue
+from velobuild.serve.queue import Queue
 from velobuild.serve.receiver import PREFIX, Receiver, SiteHook, application
 from velobuild.serve.seen import Seen, door_warning
 from velobuild.serve.status import SiteStatus, plain, post_json, queue_json, record_json, status_json, write_status
@@ -107,6 +109,7 @@ class Service:
                 status=status,
                 secrets=lambda: self.secrets,
                 also_warn=partial(self._warning, name),
+                shut_out=partial(self._shut_out, name),
             )
             self._hearings[name] = Hearing(name, self._loops[name], self._queue, clock=clock)
         self._threads = [
@@ -188,7 +191,10 @@ class Service:
         return {key: plain(value) for key, value in values.items()}
 
     def _warning(self, name: str) -> str | None:
-        return door_warning(self._seen(name), self._clock()) or self._hearings[name].warning()
+        return self._shut_out(name) or self._hearings[name].warning()
+
+    def _shut_out(self, name: str) -> str | None:
+        return door_warning(self._seen(name), self._clock())
 
     # The event loop's thread.
 

@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from velobuild.serve.queue import Kept, Queue
+from velobuild.serve.events import Kept
+from velobuild.serve.queue import Queue
 
 FILE_NAME = "listen.json"
 BUILDS_KEPT = 20

@@ -192,6 +192,7 @@ class WatchLoop:
             return
         finally:
             self._settle_progress()
+        self._refused = ""
         self._revision = report.revision
         self._due_at = report.next_due_at
         self._pace = self._pace.stirred()
@@ -222,6 +223,7 @@ class WatchLoop:
     def _failed(self, reason: Reason, error: VelobuildError) -> None:
         self._pace = self._pace.stirred()
         self._revision = None
+        self._refused = str(error)
         self._hub.failed(findings_of(error, self._folders))
         self._display.failed(reason, error)
 
@@ -309,7 +311,7 @@ class WatchLoop:
         except VelobuildError as error:
             self._pace = self._pace.failed(None)
             self._owed = True
-            if str(error) != self._refused:  # Said once, however often it is asked.
+            if str(error) != self._refused:  # Said once, by a build or here, however often it is asked.
                 self._refused = str(error)
                 self._hub.failed(findings_of(error, self._folders))
                 self._display.failed(Reason(asked=SyncReport(0)), error)

@@ -64,7 +64,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a payload says. `kind` is that of `queue.Event`; `event` is the sender's own word for it.
+    """What a payload says. `kind` is that of `events.Event`; `event` is the sender's own word for it.
 
     `collection` is the CMS's name for what the entry is one of, where the sender tells of others than posts too.
     """
@@ -227,6 +227,7 @@ def keys(dialect: Dialect, secrets: Sequence[Secret]) -> Mapping[int, bytes]:
     raise problem or ConfigError(
         "no webhook secret was found",
         code="VB1205",
+        where="listen.secret_env",
         hint="write VELOBUILD_WEBHOOK_SECRET=… into .env beside velobuild.toml (mode 0600)",
     )
 

@@ -93,6 +93,13 @@ class Folder:
             yield Delta(collection, versions=versions[collection], cursor=text, complete=True)
         yield Delta(MEDIA, news, media, cursor=text, complete=True)
 
+    def is_as_remembered(self, cursor: str | None) -> bool:
+        """See `Glances`. A file too young for a stamp, and one that cannot be read, are never as remembered."""
+        before = recall(cursor, self._recipe())
+        now_ns = int(self._clock().timestamp() * 1e9)
+        stamps = {one.path: one.stamp for one in walk(self._folder, now_ns=now_ns) if isinstance(one, Found)}
+        return all(stamps.values()) and stamps == {path: seen.stamp for path, seen in before.items()}
+
     def examine(self) -> list[Finding]:
         """What the folder looks like, for `velobuild doctor`. Never raises for what is in it."""
         try:

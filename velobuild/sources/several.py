@@ -29,7 +29,7 @@ from velobuild.model.entries import (
     SiteSettings,
 )
 from velobuild.model.entries import source_of as name_in
-from velobuild.model.ports import FetchesPosts, Known
+from velobuild.model.ports import FetchesPosts, Glances, Known
 from velobuild.sources.doctor import Finding
 from velobuild.sources.opening import Opened, TallyingSource
 from velobuild.sources.posts import Tally
@@ -166,6 +166,14 @@ class Several:
             if own and isinstance(source, FetchesPosts):
                 for delta in source.fetch(own):
                     yield _renamed(delta, part, {})
+
+    def is_as_remembered(self, cursor: str | None) -> bool:
+        """See `Glances`: those of the parts that can be told at a glance."""
+        cursors = cursors_in(cursor)
+        sources: list[tuple[object, str | None]] = [
+            (part.source, cursors.get(f"{part.config.key}{part.mark}")) for part in self._parts
+        ]
+        return all(source.is_as_remembered(own) for source, own in sources if isinstance(source, Glances))
 
     def _note_emptied(self, part: Part, closing: Closing | None, known: Known) -> None:
         """Among the posts of others the loss of a small source's would not be seen by their number."""

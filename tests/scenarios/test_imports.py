@@ -52,6 +52,14 @@ def test_each_kind_of_work_loads_its_own(site: SiteTest) -> None:
     assert not found & {"markdown", "pyromark", *SERVING}
 
 
+def test_a_single_edit_loads_nothing_of_the_calendar(site: SiteTest) -> None:
+    site.posts(3).builds().edit("post-1", content_html="<p>Otherwise.</p>").does("sync")
+
+    found = loaded(site, "build", "--offline")
+    assert "jinja2" in found
+    assert "babel" not in found
+
+
 @pytest.mark.parametrize("arguments", [["releases"], ["config", "show"]], ids=["releases", "config show"])
 def test_what_only_reads_loads_neither_parsers_nor_templates(site: SiteTest, arguments: list[str]) -> None:
     site.posts(1).builds()

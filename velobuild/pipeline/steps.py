@@ -36,6 +36,7 @@ from velobuild.pipeline.updating import update
 from velobuild.publish.guard import SecretScan, shrink
 from velobuild.publish.inplace import InPlace
 from velobuild.publish.releases import Releases
+from velobuild.render import dates
 from velobuild.render.theme import Theme
 from velobuild.sources import file_tokens_by_address, has_local, is_local
 
@@ -61,8 +62,10 @@ def work(
         preview_at=run.clock() if loaded.drafts else None,
     )
     tokens = file_tokens_by_address(loaded, cache=cache, clock=run.clock)
+    dates.recall(None if options.clean else store.note(dates.NOTE))
     updated = update(run, connection, site, theme, publisher, file_tokens=tokens)
     if updated is not None:
+        _keep_dates(store)
         report = _report(
             run,
             store,
@@ -79,14 +82,22 @@ def work(
     live = publisher.live()
     if live is not None and FORMER in live.meta:
         recall_former(connection, live.meta[FORMER])
+    dates.learn(site.language(locale) for locale in site.locales.codes or ("",))
     with run.phase("prepare"):
         ready = prepare(run, connection, site)
     with run.phase("media"):
         fetch_media(run, connection, site, store, file_tokens=tokens)
     published, made = _publish(run, connection, site, theme, publisher, ready.unshown)
     ready.sweep(connection)
+    _keep_dates(store)
     report = _report(run, store, site, synced, published, pages=made.pages, files=0, rendered=made.rendered)
     return with_profile(report, run, connection, number)
+
+
+def _keep_dates(store: Store) -> None:
+    known = dates.learned()
+    if known is not None:
+        store.remember(dates.NOTE, known)
 
 
 def _publish(

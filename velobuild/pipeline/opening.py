@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from velobuild.config.schema import Loaded
 from velobuild.content.database import Connection, DatabaseDamaged, open_database, set_aside_if_damaged
 from velobuild.errors import GuardRefused
 from velobuild.model.ports import Clock, Warn, utc_now
-from velobuild.publish.inplace import InPlace
 from velobuild.publish.lock import SiteLock
 from velobuild.publish.releases import Releases
+
+if TYPE_CHECKING:
+    from velobuild.publish.inplace import InPlace
 
 T = TypeVar("T")
 
@@ -44,6 +46,8 @@ def publisher_of(loaded: Loaded, *, clock: Clock = utc_now) -> Releases | InPlac
     """The publisher that `[build] publish` names."""
     config = loaded.config.build
     if config.publish == "in-place":
+        from velobuild.publish.inplace import InPlace
+
         return InPlace(loaded.state, loaded.out, clock=clock)
     return Releases(loaded.state, loaded.out, keep=config.keep_releases, clock=clock)
 

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from velobuild import __version__
 from velobuild.config.schema import Loaded
@@ -31,11 +32,13 @@ from velobuild.model.assets import path_of
 from velobuild.model.outputs import BuildReport
 from velobuild.pipeline.noting import FILES, LOST, PAGES, PUBLISHING, REST, UNSHOWN
 from velobuild.pipeline.run import Run
-from velobuild.publish.inplace import InPlace
-from velobuild.publish.releases import Releases
-from velobuild.render.theme import Theme
 from velobuild.sources import has_local
 from velobuild.sources.page_files import page_files
+
+if TYPE_CHECKING:
+    from velobuild.publish.inplace import InPlace
+    from velobuild.publish.releases import Releases
+    from velobuild.render.theme import Theme
 
 PACKAGE = Path(__file__).parent.parent
 DISTURBED = "SELECT EXISTS (SELECT 1 FROM dirty) OR EXISTS (SELECT 1 FROM output WHERE failed)"
@@ -66,7 +69,7 @@ class Rest:
     def report(self, run: Run, now: datetime) -> BuildReport | None:
         """What a build reports that has nothing to do at this moment; None if this one may have."""
         started = time.monotonic()
-        if noted(self._connection, REST) != self._stamp() or self._is_disturbed(now):
+        if self._is_disturbed(now) or noted(self._connection, REST) != self._stamp():
             return None
         if not is_whole(self._connection, self._theme, self._out):
             return None

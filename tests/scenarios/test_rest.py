@@ -85,6 +85,13 @@ def test_whatever_a_page_may_show_ends_it(at_rest: SiteTest, change: Callable[[S
     assert rested(at_rest.builds("--offline"))
 
 
+def test_a_page_that_cannot_be_read_is_told_of_as_ever(at_rest: SiteTest) -> None:
+    (at_rest.root / "pages" / "folder.md").mkdir()
+
+    at_rest.does("build", "--offline").expects_exit(6)
+    assert at_rest.ran.errors[0]["code"] == "VB6002"
+
+
 def test_a_post_that_falls_due_ends_it(at_rest: SiteTest) -> None:
     at_rest.expects_no_pages("dawn").builds("--offline", "--now", LATER)
 

@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,8 +64,8 @@ class Rest:
         self._out = loaded.out
         self._theme = theme
         self._publisher = publisher
-        pages = [(file.as_posix(), file.read_bytes()) for file in page_files(loaded.root / loaded.config.content.pages)]
-        self._outside = repr([_code(), loaded.config, theme.fingerprint, pages])
+        pages = [(file.as_posix(), _bytes_of(file)) for file in page_files(loaded.root / loaded.config.content.pages)]
+        self._outside = repr([_code(tuple(sys.path)), loaded.config, theme.fingerprint, pages])
 
     def report(self, run: Run, now: datetime) -> BuildReport | None:
         """What a build reports that has nothing to do at this moment; None if this one may have."""
@@ -101,7 +102,7 @@ class Rest:
     def _stamp(self) -> str:
         live = self._publisher.identity()
         told = repr([self._outside, live, every_note(self._connection, but=REST)])
-        return blake2b(told.encode("utf-8", "surrogateescape"), digest_size=32).hexdigest()
+        return blake2b(told.encode(), digest_size=32).hexdigest()
 
     def _is_disturbed(self, now: datetime) -> bool:
         settled_at, at = noted(self._connection, SETTLED_AT), timestamp(now)
@@ -115,9 +116,19 @@ class Rest:
         return found
 
 
-def _code() -> list[object]:
+def _bytes_of(file: Path) -> bytes | None:
+    """None where they cannot be read: the long way says why."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=1)  # A process goes on with the code that it has begun with.
+def _code(path: tuple[str, ...]) -> str:
     """What tells one velobuild with its packages from another. A checkout changes without a release: by its modules."""
-    return [__version__, sys.version, sys.platform, sorted(_modules(os.fspath(PACKAGE))), sorted(installed(sys.path))]
+    modules = sorted(_modules(os.fspath(PACKAGE)))
+    return repr([__version__, sys.version, sys.platform, modules, sorted(installed(path))])
 
 
 def _modules(folder: str) -> Iterator[tuple[str, int, int]]:

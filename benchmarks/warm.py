@@ -39,6 +39,7 @@ def wanted(order: dict[str, Any], post_count: int) -> Post:
 
 
 def main(site: str, count: str) -> None:
+    import velobuild.pipeline.steps
     import velobuild.render.renderers  # noqa: F401 - the service's build process has it loaded as well
 
     folder, post_count = Path(site).resolve(), int(count)

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.content.conftest import NOON, post
-from velobuild.content.codec import decode, encode, published_at, sort_time, timestamp
+from velobuild.content.codec import decode, encode, published_at, sort_time
+from velobuild.content.moments import timestamp
 from velobuild.model.entries import BodyFormat, Collection, Comment, Entry, Media, Page, Post, SiteSettings
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from tests.content.conftest import NOON, paths, post, settled, synced
 from velobuild.config.schema import UrlsConfig
-from velobuild.content.codec import timestamp
 from velobuild.content.database import Connection
+from velobuild.content.moments import timestamp
 from velobuild.content.permalinks import Permalink, UnsafeSlug, former_paths, place, safe_slug, settle
 from velobuild.content.places import Places, Reserved, collision_key, file_of
 from velobuild.content.store import Store

@@ -17,7 +17,7 @@ from velobuild.graph.site import Site
 from velobuild.graph.trace import Trace
 from velobuild.model.keys import canonical
 from velobuild.model.outputs import Target
-from velobuild.pipeline.building import publisher_of
+from velobuild.pipeline.opening import publisher_of
 
 if TYPE_CHECKING:
     from tests.incremental.rig import Living

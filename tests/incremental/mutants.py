@@ -28,6 +28,7 @@ PERMALINKS, TALLIES, STORE = (
     "velobuild/content/tallies.py",
     "velobuild/content/store.py",
 )
+REST = "velobuild/pipeline/rest.py"
 TRACING, USES, ASSETS = "velobuild/pipeline/tracing.py", "velobuild/media/uses.py", "velobuild/content/assets.py"
 
 MUTANTS = (
@@ -304,5 +305,33 @@ MUTANTS = (
         TRACE,
         "        self._drop_reads(id, *known[1:])\n",
         "",
+    ),
+    Mutant(
+        "that a post falls due while all rests",
+        "a_post_falls_due",
+        REST,
+        "        return due is not None and due <= at",
+        "        return False",
+    ),
+    Mutant(
+        "that the rest is of one theme",
+        "a_macro_changes",
+        REST,
+        "theme.fingerprint, pages])",
+        "pages])",
+    ),
+    Mutant(
+        "that the rest is of one configuration",
+        "the_configuration_changes",
+        REST,
+        "loaded.config, theme.fingerprint",
+        "theme.fingerprint",
+    ),
+    Mutant(
+        "that live files may go while all rests",
+        "somebody_edited_live_files",
+        REST,
+        "        if not is_whole(self._connection, self._theme, self._out):",
+        "        if False:",
     ),
 )

@@ -42,7 +42,7 @@ from velobuild.model.assets import Asset
 from velobuild.model.entries import BodyFormat, Collection, Comment, Delta, Entry, Media, Post, SiteSettings
 from velobuild.model.outputs import BuildReport
 from velobuild.pipeline import BuildOptions, build
-from velobuild.pipeline.building import publisher_of
+from velobuild.pipeline.opening import publisher_of
 from velobuild.render.templates import Templates
 from velobuild.render.theme import load_theme
 

@@ -12,10 +12,10 @@ from velobuild.markup.highlight import (
     contrast,
     highlight,
     readable,
-    shipped_stylesheet,
     stylesheet,
 )
 from velobuild.markup.prepare import MarkupOptions, prepare
+from velobuild.markup.stylesheet import shipped_stylesheet
 from velobuild.model.entries import BodyFormat
 
 CODE = 'def a(b):  # <c> & "d"\n\n    return f"{b!r}" < 1\n'

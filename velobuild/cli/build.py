@@ -100,7 +100,7 @@ def sync(context: Context, allow_shrink: bool, wait: bool) -> None:
     loaded = context.loaded
     if context.flags.offline:
         raise ConfigError("`sync` cannot work offline", code="VB1107", where="--offline", hint="leave out --offline")
-    from velobuild.pipeline import sync as run_sync
+    from velobuild.pipeline.syncing import sync as run_sync
 
     report = run_sync(
         loaded, cache=context.cache, allow_shrink=allow_shrink, wait=wait, warn=context.warn, progress=context.progress

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def releases(context: Context) -> None:
     """List the releases that are kept."""
-    from velobuild.pipeline.building import publisher_of
+    from velobuild.pipeline.opening import publisher_of
 
     found = publisher_of(context.loaded_for_this_machine).list()
     lines = [_line(info) for info in found]
@@ -33,7 +33,7 @@ def releases(context: Context) -> None:
 @click.pass_obj
 def rollback(context: Context, release: int | None) -> None:
     """Go back to an earlier release (the previous one, or number RELEASE), and stay there until `resume`."""
-    from velobuild.pipeline.building import publisher_of
+    from velobuild.pipeline.opening import publisher_of
     from velobuild.publish.lock import SiteLock
     from velobuild.publish.releases import Releases
 
@@ -61,7 +61,7 @@ def rollback(context: Context, release: int | None) -> None:
 @click.pass_obj
 def resume(context: Context) -> None:
     """Let builds go live again after a rollback."""
-    from velobuild.pipeline.building import publisher_of
+    from velobuild.pipeline.opening import publisher_of
     from velobuild.publish.lock import SiteLock
 
     with SiteLock(context.loaded_for_this_machine.state):

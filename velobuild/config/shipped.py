@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +32,8 @@ def theme_folder(name: str, *, where: str) -> Path:
     """The folder of a shipped theme. Raises ConfigError VB1401, with the nearest name, if there is none."""
     names = theme_names()
     if name not in names:
+        import difflib
+
         near = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean `{near[0]}`?" if near else f"velobuild ships: {', '.join(names)}"
         raise ConfigError(f"there is no theme `{name}`", code="VB1401", where=where, hint=hint)

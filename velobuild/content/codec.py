@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+from velobuild.content.moments import timestamp
 from velobuild.model.entries import BodyFormat, Collection, Comment, Entry, Media, Page, Post, SiteSettings
 from velobuild.model.keys import canonical
 
@@ -22,18 +23,6 @@ TYPES: dict[Collection, type[Entry]] = {
 TIMES = frozenset({"published_at", "updated_at", "created_at"})
 CODED = TIMES | {"tags", "body_format", "extra"}
 NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in TYPES.values()}
-
-
-def timestamp(moment: datetime) -> str:
-    """A fixed-width UTC form, so that text order is time order: `2026-05-03T10:00:00.000000Z`.
-
-    Raises ValueError for a time without a zone, which would mean another moment on another machine, and OverflowError
-    for one that lies before year 1 or after year 9999 in UTC.
-    """
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment} has no zone")
-    # strftime pads years below 1000 on some systems only.
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def published_at(post: Post) -> datetime | None:

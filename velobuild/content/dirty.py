@@ -16,8 +16,6 @@ from typing import Any
 from velobuild.model.entries import Collection
 
 ASSET = "asset"
-TRACE = "trace"
-"""The note under which the trace says which release it describes; absent while there is none."""
 MARK_POST = """
 INSERT OR IGNORE INTO dirty (kind, id, before) SELECT 'posts', ?1, (
     SELECT json_object(

@@ -20,10 +20,11 @@ from urllib.parse import unquote
 
 from velobuild.config.schema import UrlsConfig
 from velobuild.content import tallies
-from velobuild.content.codec import timestamp
 from velobuild.content.database import transaction
 from velobuild.content.dirty import mark
 from velobuild.content.locales import locales_of
+from velobuild.content.moments import timestamp
+from velobuild.content.notes import SETTLED_AT
 from velobuild.content.places import SITE, Places, Reserved, collision_key, file_of
 from velobuild.errors import Diagnostic
 from velobuild.model.entries import (
@@ -49,8 +50,6 @@ CURRENT = "SELECT post_id, path, slug, moved FROM permalink ORDER BY post_id"
 PUT = "INSERT INTO permalink (post_id, path, slug, key, moved) VALUES (?, ?, ?, ?, ?)"
 LEFT = "SELECT 1 FROM former_path WHERE post_id = ? OR path = ?"
 FELL_DUE = "SELECT id FROM post WHERE status = 'published' AND sort_at > ? AND sort_at <= ?"
-MOMENT = "settled_at"
-"""The note of the moment for which addresses were settled last."""
 
 
 class UnsafeSlug(ValueError):
@@ -275,7 +274,7 @@ def assign_some(
     `fixed` is what no post may take, without the pages of tags. False, with nothing written, where an address is
     contested, freed or left: then all posts must be looked at.
     """
-    row = connection.execute("SELECT value FROM meta WHERE key = ?", (MOMENT,)).fetchone()
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (SETTLED_AT,)).fetchone()
     now = timestamp(as_of)
     if row is None or now < row[0]:
         return False
@@ -349,9 +348,9 @@ def _row(one: Permalink) -> tuple[str, str, str, str, bool]:
 
 
 def _remember_moment(connection: sqlite3.Connection, as_of: datetime) -> None:
-    old = connection.execute("SELECT value FROM meta WHERE key = ?", (MOMENT,)).fetchone()
+    old = connection.execute("SELECT value FROM meta WHERE key = ?", (SETTLED_AT,)).fetchone()
     if old is None or old[0] != timestamp(as_of):
-        connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (MOMENT, timestamp(as_of)))
+        connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (SETTLED_AT, timestamp(as_of)))
 
 
 def former_paths(connection: sqlite3.Connection) -> list[tuple[str, str]]:

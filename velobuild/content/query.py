@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import MAXYEAR, MINYEAR, datetime, tzinfo
 
-from velobuild.content.codec import timestamp
+from velobuild.content.moments import timestamp
 from velobuild.model.keys import Query
 from velobuild.model.locales import year_of_value
 

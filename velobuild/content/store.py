@@ -11,10 +11,12 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from velobuild.content.codec import decode, encode, sort_time, tag_key, timestamp
+from velobuild.content.codec import decode, encode, sort_time, tag_key
 from velobuild.content.database import transaction
 from velobuild.content.dirty import mark
 from velobuild.content.locales import PUT_TAG, locales_of
+from velobuild.content.moments import timestamp
+from velobuild.content.notes import note, note_within, noted
 from velobuild.model.entries import Change, ChangeSet, Collection, Comment, Delta, Entry, Media, Post
 from velobuild.model.keys import fingerprint
 from velobuild.model.locales import ONE_LANGUAGE
@@ -67,21 +69,14 @@ class Store:
 
     def note(self, key: str) -> str | None:
         """A remembered value, or None."""
-        row = self.connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else str(row[0])
+        return noted(self.connection, key)
 
     def remember(self, key: str, value: str) -> None:
-        with transaction(self.connection):
-            self._remember(key, value)
+        note(self.connection, key, value)
 
     def note_within(self, key: str, value: str) -> None:
         """As `remember`, in a transaction that the caller holds."""
-        self._remember(key, value)
-
-    def _remember(self, key: str, value: str) -> None:
-        if self.note(key) == value:
-            return
-        self.connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
+        note_within(self.connection, key, value)
 
     @property
     def revision(self) -> int:
@@ -145,13 +140,13 @@ class Store:
                 else:
                     changes += self._apply_named(delta)
                 if delta.cursor is not None:
-                    self._remember("cursor", delta.cursor)
+                    self.note_within("cursor", delta.cursor)
             media = {change.id for change in changes if change.collection is Collection.MEDIA}
             if media:
                 earlier: list[str] = json.loads(self.note(MEDIA_CHANGED) or "[]")
-                self._remember(MEDIA_CHANGED, json.dumps(sorted(media.union(earlier))))
+                self.note_within(MEDIA_CHANGED, json.dumps(sorted(media.union(earlier))))
             revision = self.revision + bool(changes)
-            self._remember("revision", str(revision))
+            self.note_within("revision", str(revision))
         return ChangeSet(revision, tuple(changes))
 
     def _apply_complete(self, delta: Delta) -> list[Change]:

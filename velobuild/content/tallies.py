@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from datetime import datetime, tzinfo
 
 from velobuild.content.codec import tag_key
-from velobuild.content.dirty import TRACE
 from velobuild.content.locales import locales_of
+from velobuild.content.notes import TRACE
 from velobuild.content.terms import Term, terms_of
 from velobuild.model.locales import Locales, year_of_value, year_value
 from velobuild.model.reads import Image

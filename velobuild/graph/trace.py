@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from velobuild.content.database import Connection
-from velobuild.content.dirty import TRACE
+from velobuild.content.notes import TRACE
 from velobuild.graph.answers import is_query
 from velobuild.model.keys import Fingerprint, canonical
 from velobuild.model.outputs import OutputFile, Phase, Target

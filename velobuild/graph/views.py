@@ -86,6 +86,8 @@ class LanguageView:
 
 @dataclass(frozen=True, slots=True)
 class CommentView:
+    """A reader's comment, as a page shows it."""
+
     author_name: str
     created: datetime
     body: Markup

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -80,11 +79,6 @@ def _lexer(language: str) -> Lexer | None:
         return get_lexer_by_name(language.lower(), stripnl=False)
     except (ClassNotFound, ValueError):
         return None
-
-
-def shipped_stylesheet() -> str:
-    """What `stylesheet` gives for the styles that velobuild uses, without loading Pygments for it in every build."""
-    return Path(__file__).with_name("highlight.css").read_text("utf-8")
 
 
 def stylesheet(light: str = "default", dark: str = "github-dark") -> str:

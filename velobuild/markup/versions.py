@@ -17,12 +17,13 @@ def installed_versions(names: Iterable[str]) -> dict[str, str]:
     of what loading `importlib.metadata` takes; that is asked for the rest alone.
     """
     found: dict[str, str] = {}
-    for name, version in _folders(sys.path):
+    for name, version in installed(sys.path):
         found.setdefault(_normal(name), version)
     return {name: found.get(_normal(name)) or _asked(name) for name in names}
 
 
-def _folders(path: Iterable[str]) -> Iterator[tuple[str, str]]:
+def installed(path: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """(name, version) of every package in these folders, as their metadata spell them."""
     for folder in path:
         try:
             listed = sorted(os.listdir(folder or "."))

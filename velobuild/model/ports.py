@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from velobuild.errors import Diagnostic
-from velobuild.model.entries import Collection, Delta
+
+if TYPE_CHECKING:
+    from velobuild.model.entries import Collection, Delta
 
 Clock = Callable[[], datetime]
 """Gives the present as an aware UTC time. Passed in, never asked for behind a caller's back."""

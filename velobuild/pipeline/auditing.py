@@ -14,7 +14,8 @@ from typing import TypeVar
 from velobuild.config.schema import Loaded
 from velobuild.content.database import Connection
 from velobuild.content.memo import Memo, memo_key
-from velobuild.content.permalinks import MOMENT, former_paths
+from velobuild.content.notes import SETTLED_AT
+from velobuild.content.permalinks import former_paths
 from velobuild.content.store import Store
 from velobuild.errors import ConfigError, ContentProblem
 from velobuild.graph.audit import ANEW, Finding, audit_entries, audit_keys, audit_rows, reads_differ
@@ -24,9 +25,9 @@ from velobuild.graph.site import Site
 from velobuild.graph.trace import Output
 from velobuild.model.outputs import OutputFile, Phase
 from velobuild.model.ports import Clock, Warn, utc_now
-from velobuild.pipeline.building import publisher_of
-from velobuild.pipeline.syncing import opened
-from velobuild.pipeline.tracing import UNSHOWN, Tracing, same_target
+from velobuild.pipeline.noting import UNSHOWN
+from velobuild.pipeline.opening import opened, publisher_of
+from velobuild.pipeline.tracing import Tracing, same_target
 from velobuild.publish.manifest import Manifest
 from velobuild.render.theme import Theme, load_theme
 from velobuild.render.workers import RenderJob, render_all
@@ -71,7 +72,7 @@ class _Auditing:
         publisher = publisher_of(loaded)
         live = publisher.live()
         store = Store(connection)
-        moment = store.note(MOMENT)
+        moment = store.note(SETTLED_AT)
         unshown = frozenset(json.loads(store.note(UNSHOWN) or "[]"))
         as_of = clock() if moment is None else datetime.fromisoformat(moment)
         self._site = Site(loaded.root, loaded.state, loaded.config, as_of, unshown)

@@ -21,7 +21,7 @@ from velobuild.graph.chains import gone_words
 from velobuild.graph.explain import Explanation, Names, explain
 from velobuild.graph.trace import Trace
 from velobuild.graph.widest import Widest, widest
-from velobuild.pipeline.building import publisher_of
+from velobuild.pipeline.opening import publisher_of
 
 NAMED = 5
 WITHOUT_PAGE = (

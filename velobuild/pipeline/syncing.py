@@ -2,44 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
 
 from velobuild.config.schema import Loaded
-from velobuild.content.database import Connection, DatabaseDamaged, open_database, set_aside_if_damaged
 from velobuild.content.store import Store
 from velobuild.errors import ContentProblem, Diagnostic, GuardRefused
 from velobuild.model.entries import LOCAL_PAGE, ChangeSet, Collection, Delta
 from velobuild.model.outputs import SyncReport
 from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
+from velobuild.pipeline.opening import once_more_if_damaged, opened
 from velobuild.publish.guard import shrink
-from velobuild.publish.lock import SiteLock
 from velobuild.sources import are_named, open_source
 from velobuild.sources.pages import read_pages
 
-T = TypeVar("T")
 RIVAL_PAGES = (
     "SELECT json_extract(value, '$.path') AS path, min(id), max(id) FROM entry WHERE collection = 'pages' "
     "GROUP BY path HAVING count(*) > 1 ORDER BY path LIMIT 1"
 )
-
-
-@contextmanager
-def opened(state: Path, *, wait: bool, warn: Warn) -> Iterator[Connection]:
-    """The site's database, with the site held against other builds. Raises SiteLocked, OutputError.
-
-    DatabaseDamaged among them: then the same work, begun again, finds an empty one.
-    """
-    with SiteLock(state, wait=wait), set_aside_if_damaged(state, warn=warn):
-        connection = open_database(state, warn=warn)
-        try:
-            yield connection
-        finally:
-            connection.close()
 
 
 def sync(
@@ -62,14 +43,6 @@ def sync(
             )[0]
 
     return once_more_if_damaged(attempt)
-
-
-def once_more_if_damaged(attempt: Callable[[], T]) -> T:
-    """The attempt's answer; a database that turned out to be damaged was set aside, and the next one is new."""
-    try:
-        return attempt()
-    except DatabaseDamaged:
-        return attempt()
 
 
 def synchronise(

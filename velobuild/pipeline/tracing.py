@@ -9,8 +9,8 @@ from functools import lru_cache
 
 from velobuild import __version__
 from velobuild.config.schema import Config
-from velobuild.content.codec import timestamp
 from velobuild.content.database import Connection, transaction
+from velobuild.content.moments import timestamp
 from velobuild.content.store import Store
 from velobuild.errors import Diagnostic
 from velobuild.graph.bodies import recipe_of
@@ -27,15 +27,12 @@ from velobuild.markup.versions import installed_versions
 from velobuild.model.keys import Fingerprint, canonical, fingerprint
 from velobuild.model.outputs import Target
 from velobuild.model.reads import EVERY_FIELD, Answer, PackedReads
+from velobuild.pipeline.noting import LOST, PRINTS, PUBLISHING, RECIPE, THEME, UNSHOWN
 from velobuild.render.theme import Theme
 
 # Whose version can change bytes, beside the engines that a markup recipe names.
 ENGINES = ("babel", "feedgen", "jinja2", "lxml", "markupsafe", "tzdata")
 TRACE_VERSION = 2
-PAGES, POSTS, FILES = "pages_live", "posts_live", "files_live"
-"""The notes of how many pages, posts and files the live site has."""
-PRINTS, UNSHOWN, THEME, PUBLISHING, LOST = "template_prints", "unshown", "theme", "publishing", "lost"
-RECIPE = "recipe"
 
 
 def recipe_parts(site: Site, theme: Theme, media_origins: Iterable[str]) -> dict[str, str]:

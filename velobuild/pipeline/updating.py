@@ -6,14 +6,11 @@ left to a full build, which walks through the whole site and renders what has ch
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from velobuild.config.schema import Secret
-from velobuild.content.assets import AssetTable
 from velobuild.content.database import Connection
 from velobuild.content.dirty import PostBefore, marked
 from velobuild.content.memo import Memo, memo_key
@@ -25,12 +22,13 @@ from velobuild.graph.reader import Reader
 from velobuild.graph.routes import reserved, tags_are_apart
 from velobuild.graph.site import Site
 from velobuild.graph.trace import Made
-from velobuild.model.assets import path_of
 from velobuild.model.entries import Collection
 from velobuild.model.outputs import OutputFile, Published, Target
 from velobuild.pipeline.fetching import MediaMoves, fetch_some
+from velobuild.pipeline.noting import FILES, PAGES, POSTS
+from velobuild.pipeline.rest import is_whole
 from velobuild.pipeline.run import Run
-from velobuild.pipeline.tracing import FILES, PAGES, POSTS, Plan, Tracing
+from velobuild.pipeline.tracing import Plan, Tracing
 from velobuild.publish.guard import SecretScan, shrink
 from velobuild.publish.inplace import InPlace
 from velobuild.publish.releases import Releases, Writer
@@ -139,28 +137,6 @@ def _nothing(
         return None
     store = Store(connection)
     return Updated(Published(None, ()), int(store.note(PAGES) or "0"), int(store.note(FILES) or "0"), 0)
-
-
-def is_whole(connection: Connection, theme: Theme, out: Path) -> bool:
-    """Whether every live file is there, those of pages in their size. `audit` compares their bytes."""
-    # Thousands of questions: asked from the open folder, each is a fifth cheaper, and a Path would cost more than all.
-    try:
-        place = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        for path, size_bytes in connection.execute("SELECT path, size_bytes FROM output WHERE sha256 != ''"):
-            if os.stat(path, dir_fd=place).st_size != size_bytes:
-                return False
-        for static in (*theme.assets.values(), *theme.verbatim.values()):
-            os.stat(static.path, dir_fd=place)
-        for _, sha256, extension in AssetTable(connection).files():
-            os.stat(path_of(sha256, extension), dir_fd=place)
-    except OSError:
-        return False
-    finally:
-        os.close(place)
-    return True
 
 
 def _publish(

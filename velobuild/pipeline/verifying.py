@@ -22,7 +22,7 @@ from pathlib import Path
 from velobuild.config.schema import Loaded
 from velobuild.content.copying import copy_content
 from velobuild.content.database import Connection, open_database
-from velobuild.content.permalinks import MOMENT
+from velobuild.content.notes import SETTLED_AT
 from velobuild.content.store import Store
 from velobuild.errors import ContentProblem, Diagnostic, Severity, VelobuildError
 from velobuild.graph.audit import ANEW
@@ -32,10 +32,10 @@ from velobuild.graph.explain import explain
 from velobuild.graph.trace import Trace
 from velobuild.media.uses import objects_of
 from velobuild.model.ports import Warn
-from velobuild.pipeline.building import build, publisher_of
+from velobuild.pipeline.building import build
+from velobuild.pipeline.noting import LOST, UNSHOWN
+from velobuild.pipeline.opening import opened, publisher_of
 from velobuild.pipeline.run import BuildOptions
-from velobuild.pipeline.syncing import opened
-from velobuild.pipeline.tracing import LOST, UNSHOWN
 
 FOLDER = "verify"
 LINE_MAX = 160
@@ -99,7 +99,7 @@ def _refuse_kept_pages(connection: Connection) -> None:
 
 def _moment(connection: Connection) -> datetime | None:
     """The time of the last build, which decides what is due."""
-    text = Store(connection).note(MOMENT)
+    text = Store(connection).note(SETTLED_AT)
     return None if text is None else datetime.fromisoformat(text)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -100,6 +98,8 @@ def disguises(secret: str) -> frozenset[bytes]:
     """The byte strings under which a secret may stand in a file; none for secrets of fewer than 8 characters."""
     if len(secret) < SECRET_CHARS_MIN:
         return frozenset()
+    from html import escape  # 2 ms, for its table of names: most builds publish nothing
+
     as_json = json.dumps(secret)[1:-1]
     texts = {
         secret,
@@ -109,8 +109,8 @@ def disguises(secret: str) -> frozenset[bytes]:
         as_json,
         as_json.replace("/", "\\/"),
         json.dumps(secret, ensure_ascii=False)[1:-1],
-        html.escape(secret),
-        html.escape(secret).replace("&#x27;", "&#39;").replace("&quot;", "&#34;"),  # as MarkupSafe writes them
+        escape(secret),
+        escape(secret).replace("&#x27;", "&#39;").replace("&quot;", "&#34;"),  # as MarkupSafe writes them
     }
     return frozenset({text.encode() for text in texts} | _base64_forms(secret.encode()))
 
@@ -120,9 +120,11 @@ def _base64_forms(secret: bytes) -> set[bytes]:
 
     The first and last characters of each form depend on the neighbours and are left off.
     """
+    from base64 import b64encode
+
     forms = set()
     for lead in range(3):
-        encoded = base64.b64encode(b"\0" * lead + secret)
+        encoded = b64encode(b"\0" * lead + secret)
         begin = (lead * 8 + 5) // 6
         end = (lead + len(secret)) * 8 // 6
         inner = encoded[begin:end]

@@ -20,16 +20,3 @@ def language_name(tag: str) -> str:
         return Locale.parse(tag, sep="-").get_display_name() or tag
     except (UnknownLocaleError, ValueError):
         return tag
-
-
-@lru_cache(maxsize=4096)
-def long_date(ordinal: int, language: str) -> str:
-    """A day (proleptic Gregorian ordinal) in a language's long form; in English where nobody knows the language."""
-    from babel import Locale, UnknownLocaleError
-    from babel.dates import format_date
-
-    try:
-        locale = Locale.parse(language, sep="-")
-    except (UnknownLocaleError, ValueError):
-        locale = Locale.parse("en")
-    return str(format_date(datetime.fromordinal(ordinal).date(), format="long", locale=locale))

@@ -26,8 +26,9 @@ from velobuild.model.keys import Query
 from velobuild.model.locales import plain_tag, year_of_value
 from velobuild.model.outputs import Target
 from velobuild.model.reads import Reads
+from velobuild.render.dates import long_date
 from velobuild.render.drafts import as_preview, banner_text
-from velobuild.render.formats import isodate, language_name, long_date
+from velobuild.render.formats import isodate, language_name
 from velobuild.render.hints import nearest_name, shown_file, source_line, unknown_field
 from velobuild.render.theme import Theme
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 from velobuild.config.schema import Config
 from velobuild.config.shipped import folder, theme_folder
 from velobuild.errors import ConfigError, OutputError
-from velobuild.markup import highlight
+from velobuild.markup.stylesheet import shipped_stylesheet
 from velobuild.model.keys import canonical
 
 CHAIN_MAX = 8
@@ -218,7 +218,7 @@ def _quoted(templates: list[tuple[int, str, bytes]]) -> frozenset[str]:
 def _assets(
     folders: tuple[Path, ...], verbatim: Mapping[str, StaticFile], named: frozenset[str]
 ) -> dict[str, StaticFile]:
-    css = highlight.shipped_stylesheet().encode()
+    css = shipped_stylesheet().encode()
     sha256 = hashlib.sha256(css).hexdigest()
     assets = {HIGHLIGHT: StaticFile(None, css, sha256, _hashed(HIGHLIGHT, sha256))}
     for place in reversed(folders[1:]):

@@ -35,7 +35,7 @@ END_S = 2.0
 WARM = (
     "babel.dates",
     "velobuild.media.needed",
-    "velobuild.pipeline",
+    "velobuild.pipeline.steps",
     "velobuild.render.feeds",
     "velobuild.render.renderers",
     "velobuild.render.sitemap",

@@ -23,7 +23,7 @@ from velobuild.model.outputs import BuildReport, SyncReport
 from velobuild.model.ports import Clock, NamedPost, Progress, Warn, utc_now
 from velobuild.pipeline import BuildOptions
 from velobuild.pipeline import build as pipeline_build
-from velobuild.pipeline import sync as pipeline_sync
+from velobuild.pipeline.syncing import sync as pipeline_sync
 from velobuild.serve.display import Display, Reason
 from velobuild.serve.overlay import findings_of, findings_of_warnings
 from velobuild.serve.preview_live import LivePreview

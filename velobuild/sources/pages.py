@@ -9,8 +9,8 @@ from velobuild.errors import ContentProblem, OutputError
 from velobuild.markup.frontmatter import split
 from velobuild.model.entries import Collection, Delta, Page, slugify
 from velobuild.model.keys import fingerprint
+from velobuild.sources.page_files import page_files
 
-ENDINGS = (".md", ".markdown")
 HEADING = re.compile(r"\A\s*#[ \t]+(?P<title>[^\n]+?)[ \t]*#*[ \t]*(?:\n|\Z)")
 NAMED = frozenset({"title", "description", "template", "path", "slug", "draft"})
 
@@ -23,9 +23,7 @@ def read_pages(folder: Path) -> Delta:
     """
     pages: dict[str, Page] = {}
     versions: dict[str, str] = {}
-    for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
-        if file.suffix.lower() not in ENDINGS or any(part.startswith((".", "_")) for part in file.parts[-2:]):
-            continue
+    for file in page_files(folder):
         page, draft = _read(file, folder)
         if draft:
             continue

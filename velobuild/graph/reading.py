@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from velobuild.graph.posts import PostView
 
 T = TypeVar("T")
+BUNDLES_KEPT = 2_000
 
 
 class Recorder:
@@ -36,6 +37,7 @@ class Recorder:
         self._asked: dict[str, None] = {}
         self._keys: set[str] = set()
         self._borrowed: list[tuple[int, int]] = []
+        self._bundles: dict[frozenset[str], frozenset[str]] = {}
         self.recording_ns = 0
         """What it took to gather reads and to work out what the trace keeps of queries. The caller sets it back."""
 
@@ -54,7 +56,7 @@ class Recorder:
         for num, own in self._borrowed:
             fields[num] = fields.get(num, 0) | own
         self._views, self._borrowed = None, []
-        reads = Reads(tuple(sorted(fields.items())), tuple(self._asked), frozenset(self._keys))
+        reads = Reads(tuple(sorted(fields.items())), tuple(self._asked), self._bundle())
         self.recording_ns += time.perf_counter_ns() - started
         return reads
 
@@ -65,13 +67,20 @@ class Recorder:
         try:
             made = make()
             posts = [*((view.num, view.fields) for view in self._views), *self._borrowed]
-            reads = Reads(tuple(posts), tuple(self._asked), frozenset(self._keys))
+            reads = Reads(tuple(posts), tuple(self._asked), self._bundle())
         finally:
             self._views = None if views is None else [*views, *(self._views or ())]
             self._asked = {**asked, **self._asked}
             self._keys |= keys
             self._borrowed += borrowed
         return made, reads
+
+    def _bundle(self) -> frozenset[str]:
+        """The keys that were read. Thousands of pages read the same ones: they have them in common."""
+        keys = frozenset(self._keys)
+        if len(self._bundles) >= BUNDLES_KEPT:  # Each page reads something of its own.
+            self._bundles.clear()
+        return self._bundles.setdefault(keys, keys)
 
     def read_again(self, reads: Reads) -> None:
         """What a page uses that was made apart, for another page, counts as read by this one too."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import OrderedDict, defaultdict, deque
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -58,6 +59,11 @@ PLACE_VERSIONS = (
     "JOIN permalink ON permalink.post_id = post.id WHERE post.translation IS NOT NULL ORDER BY post.id DESC"
 )
 
+ADDRESSES = (
+    "SELECT id, path, locale FROM post JOIN permalink ON post_id = id WHERE status = 'published' "
+    "ORDER BY sort_at DESC, id DESC"
+)
+
 
 def places_key(span: str, start: int = 0) -> str:
     """The key of what `Reader.places` gives."""
@@ -96,7 +102,10 @@ class Reader(Sections):
             self._cores.move_to_end(id)
             return self._cores[id]
         found = self._connection.execute(POST, (Collection.POSTS, id)).fetchone()
-        core = None if found is None else PostCore(self, _post(found[2]), num=found[3], path=found[0], slug=found[1])
+        core = None
+        if found is not None:
+            path, slug, value, num = found
+            core = PostCore(self, _post(value, id), num=num, path=path, slug=slug)
         self._cores[id] = core
         if len(self._cores) > CORES_KEPT:
             self._cores.popitem(last=False)
@@ -290,17 +299,12 @@ class Reader(Sections):
         found: list[Any] = [decode(Collection.COMMENTS, text) for (text,) in rows]
         return sorted(found, key=lambda one: (one.created_at, one.id))
 
-    @cached_property
-    def post_locales(self) -> dict[str, str]:
-        """The locale of every post by its id; empty where the site has one language."""
-        if not self.site.locales.codes:
-            return {}
-        return dict(self._connection.execute("SELECT id, locale FROM post"))
-
-    @cached_property
-    def paths(self) -> dict[str, str]:
-        """Every public post's path by its id."""
-        return dict(self._connection.execute("SELECT post_id, path FROM permalink"))
+    def addresses(self) -> Iterator[tuple[str, str, str]]:
+        """(id, path, locale) of every public post, the newest first. The locale is "" where the site has one
+        language."""
+        known = bool(self.site.locales.codes)
+        for id, path, locale in self._connection.execute(ADDRESSES):
+            yield id, path, locale if known else ""
 
     def require_post(self, id: str) -> PostView:
         """The post, which a route has named. Raises ContentProblem if it is not public."""
@@ -310,8 +314,8 @@ class Reader(Sections):
         return view
 
 
-def _post(value: str) -> Post:
-    post = decode(Collection.POSTS, value, body="")
+def _post(value: str, id: str) -> Post:
+    post = decode(Collection.POSTS, value, body="", id=id)
     assert isinstance(post, Post)
     return post
 

@@ -26,7 +26,8 @@ from velobuild.graph.trace import Made, Output, Trace
 from velobuild.markup.versions import installed_versions
 from velobuild.model.keys import Fingerprint, canonical, fingerprint
 from velobuild.model.outputs import Target
-from velobuild.model.reads import EVERY_FIELD, Answer, PackedReads
+from velobuild.model.reads import EVERY_FIELD, Answer
+from velobuild.pipeline.spool import Spool
 from velobuild.render.theme import Theme
 
 # Whose version can change bytes, beside the engines that a markup recipe names.
@@ -73,13 +74,18 @@ def plain_config(config: Config) -> dict[str, object]:
 
 @dataclass(slots=True)
 class Plan:
-    """What a build will make anew and why. `fresh` are outputs that stay; `gone` are those that no route names."""
+    """What a build will make anew and why: `causes` by path, or one of `everything`. `fresh` are the paths of outputs
+    that stay; `gone` are the outputs that no route names."""
 
     targets: list[Target]
     causes: dict[str, Cause]
-    fresh: dict[str, Output] = field(default_factory=dict)
+    fresh: list[str] = field(default_factory=list)
     gone: list[Output] = field(default_factory=list)
     changed: Changed = field(default_factory=Changed)
+    everything: Cause | None = None
+
+    def cause_of(self, path: str) -> Cause | None:
+        return self.everything or self.causes.get(path)
 
 
 class Tracing:
@@ -97,9 +103,8 @@ class Tracing:
         self._recipe = fingerprint(self._parts).hex()
         self._release = release
         self._prints: dict[str, str] = json.loads(self._store.note(PRINTS) or "{}")
-        self._made: list[Made] = []
+        self._made = Spool(site.state)
         self._answers: dict[str, Answer] = {}
-        self._bundles: dict[frozenset[str], frozenset[str]] = {}
         self._plan = Plan([], {})
         self._anew = True
 
@@ -122,28 +127,31 @@ class Tracing:
             return f"{' and '.join(names)} changed"
         return None
 
-    def plan(self, targets: list[Target], *, anew: str | None) -> Plan:
+    def plan(self, targets: Iterable[Target], *, anew: str | None) -> Plan:
         """Which of the targets must be made, each with its cause. `anew` is why all of them must, if they must."""
         why = anew or self.whole
-        self._made, self._answers = [], {}
+        self._made, self._answers = Spool(self._site.state), {}
         self._anew = why is not None
         if why is not None:
-            self._plan = Plan(targets, dict.fromkeys((target.path for target in targets), Cause("all", why)))
-            self._plan.gone = [] if self.trace.identity is None else self._gone(targets)
+            self._plan = Plan([], {}, everything=Cause("all", why))
+            if self.trace.identity is not None:
+                paths = {target.path for target in targets}
+                self._plan.gone = [self.trace.output(id) for id, path in self.trace.places() if path not in paths]
             return self._plan
         changed, by_id = self._changes(theme=True)
-        plan = Plan(targets, {}, changed=changed)
-        paths = {target.path: target for target in targets}
-        for output in self.trace.outputs():
-            target = paths.pop(output.target.path, None)
-            if target is None:
-                plan.gone.append(output)
-            elif (cause := _cause(output, target, by_id)) is not None:
+        self._plan = plan = Plan([], {}, changed=changed)
+        there: set[int] = set()
+        for target in targets:
+            output = self.trace.at(target.path)
+            if output is None:
+                plan.causes[target.path] = born(target, changed)
+                continue
+            there.add(output.id)
+            if (cause := _cause(output, target, by_id)) is not None:
                 plan.causes[target.path] = cause
             else:
-                plan.fresh[target.path] = output
-        plan.causes.update({path: born(target, changed) for path, target in paths.items()})
-        self._plan = plan
+                plan.fresh.append(target.path)
+        plan.gone = [self.trace.output(id) for id, _ in self.trace.places() if id not in there]
         return plan
 
     def pending(self) -> tuple[Changed, dict[int, Cause]]:
@@ -175,7 +183,7 @@ class Tracing:
         changed, by_id = self._changes(theme=False)
         if changed.renamed or changed.pages:
             return None
-        self._made, self._answers, self._anew = [], {}, False
+        self._made, self._answers, self._anew = Spool(self._site.state), {}, False
         moved = moves(self.reader, changed.born, changed.gone, changed.lengths)
         plan = Plan([], {}, changed=changed)
         seen: set[str] = set()
@@ -202,10 +210,6 @@ class Tracing:
         self._plan = plan
         return plan
 
-    def _gone(self, targets: list[Target]) -> list[Output]:
-        paths = {target.path for target in targets}
-        return [output for output in self.trace.outputs() if output.target.path not in paths]
-
     def _unshown(self, changed: Changed) -> None:
         """Posts whose body could be shown and cannot, or the other way round, are others everywhere."""
         before = frozenset(json.loads(self._store.note(UNSHOWN) or "[]"))
@@ -216,20 +220,17 @@ class Tracing:
                 changed.fates[core.num] = "can be shown again" if id in before else "cannot be shown any more"
 
     def made(self, made: Iterable[Made], answers: Mapping[str, Answer]) -> None:
-        self._made += map(self._packed, made)
-        self._answers |= answers
+        self._made.add(made, answers)
 
-    def _packed(self, one: Made) -> Made:
-        reads = one.reads
-        keys = self._bundles.setdefault(reads.keys, reads.keys)  # each worker's chunk comes with its own copy
-        packed = PackedReads(reads.flat, reads.queries, keys)
-        return Made(one.target, one.file, packed, one.reason, one.render_us, one.failed)
-
-    def _handed_over(self) -> Iterator[Made]:
-        """What was made, each let go as the next is asked for: the rows that come of it take as much room."""
-        self._made.reverse()
-        while self._made:
-            yield self._made.pop()
+    def _waiting(self) -> Iterator[Made]:
+        """What was made. The answers to its queries are at hand as long as they are asked for: until the trace has
+        the queries of a chunk."""
+        for made, answers in self._made:
+            self._answers |= answers
+            yield from made
+            for one in made:
+                for name in one.reads.queries:
+                    self._answers.pop(name, None)
 
     def publishing(self, under_way: bool) -> None:
         """Note that a release is about to go live, of which the trace does not know yet."""
@@ -248,7 +249,7 @@ class Tracing:
                 self.trace.store(plan.changed.answers, plan.changed.stamps)
                 self.trace.remove(output.id for output in plan.gone)
             number, made = next_number(self._connection), len(self._made)
-            self.trace.record(self._handed_over(), self._answers, self.named.fingerprint, number)
+            self.trace.record(self._waiting(), self._answers, self.named.fingerprint, number)
             if made or plan.gone:
                 gone = {output.target.path: left(output.target, plan.changed) for output in plan.gone}
                 at = timestamp(self._site.as_of)

@@ -40,7 +40,7 @@ class PackedTargets(Sequence[Target]):
     def __getitem__(self, place: int | slice) -> Target | list[Target]:
         if isinstance(place, int):
             at = range(self._length)[place]  # which knows negative places, and those that are none
-            return _targets(self._packed[at // TOGETHER])[at % TOGETHER]
+            return Target(*marshal.loads(self._packed[at // TOGETHER])[at % TOGETHER])  # noqa: S302 - our own bytes
         start, stop, step = place.indices(self._length)
         if step != 1:
             raise ValueError("packed targets are cut into neighbours only")

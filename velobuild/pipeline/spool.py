@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import marshal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
 from velobuild.graph.trace import Made
 from velobuild.model.outputs import OutputFile, Phase, Target
-from velobuild.model.reads import Answer, Footprint, Reads
+from velobuild.model.reads import Reads
 from velobuild.publish.disk import disk_errors
 
 IN_MEMORY_BYTES = 1 << 20
@@ -18,8 +19,8 @@ LENGTH_BYTES = 4
 
 
 class Spool:
-    """Chunks of outputs with the answers that came with them, in their order: in memory while they are few, then in a
-    file of `folder` that has no name, so that nothing is left of it however the build ends."""
+    """Outputs in their order: in memory while they are few, then in a file of `folder` without a name, so that nothing
+    is left of it however the build ends."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -36,24 +37,26 @@ class Spool:
         """How many outputs wait."""
         return self._length
 
-    def add(self, made: Iterable[Made], answers: Mapping[str, Answer]) -> None:
+    def add(self, made: Iterable[Made]) -> None:
         """Raises OutputError if the disk is full."""
         rows = [_row(one) for one in made]
-        chunk = marshal.dumps((rows, [(name, _plain(answer)) for name, answer in answers.items()]))
+        chunk = marshal.dumps(rows)  # at once: what many of them have in common is written once
         self._length += len(rows)
         self._few.append(chunk)
         self._few_bytes += len(chunk)
         if self._few_bytes > IN_MEMORY_BYTES:
             self._put_down()
 
-    def __iter__(self) -> Iterator[tuple[list[Made], dict[str, Answer]]]:
-        """The chunks from the first. Raises OutputError if the disk fails."""
+    def __iter__(self) -> Iterator[Made]:
+        """From the first. Raises OutputError if the disk fails."""
+        return chain.from_iterable(map(_made, chain(self._put_down_before(), self._few)))
+
+    def _put_down_before(self) -> Iterator[bytes]:
         if self._file is not None:
             with disk_errors("what was made cannot be read back", self._folder):
                 self._file.seek(0)
                 while length := self._file.read(LENGTH_BYTES):
-                    yield _chunk(self._file.read(int.from_bytes(length, "big")))
-        yield from map(_chunk, self._few)
+                    yield self._file.read(int.from_bytes(length, "big"))
 
     def _put_down(self) -> None:
         import tempfile  # which the usual update does without
@@ -76,14 +79,6 @@ def _row(one: Made) -> tuple[object, ...]:
     return of_target, of_file, (reads.posts, reads.queries, reads.keys), one.reason, one.render_us, one.failed
 
 
-def _plain(answer: Answer) -> tuple[object, ...]:
-    return answer.fingerprint, [(one.facet, one.low, one.high, one.several) for one in answer.footprints]
-
-
-def _chunk(packed: bytes) -> tuple[list[Made], dict[str, Answer]]:
-    rows, answers = marshal.loads(packed)  # noqa: S302 - our own bytes
-    made = [
-        Made(Target(*target), OutputFile(path, sha256, size_bytes, Phase(phase)), Reads(*reads), *more)
-        for target, (path, sha256, size_bytes, phase), reads, *more in rows
-    ]
-    return made, {name: Answer(stamp, tuple(Footprint(*one) for one in prints)) for name, (stamp, prints) in answers}
+def _made(chunk: bytes) -> Iterator[Made]:
+    for target, (path, sha256, size_bytes, phase), reads, *more in marshal.loads(chunk):  # noqa: S302 - our own bytes
+        yield Made(Target(*target), OutputFile(path, sha256, size_bytes, Phase(phase)), Reads(*reads), *more)

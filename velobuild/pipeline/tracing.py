@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 
@@ -220,17 +220,8 @@ class Tracing:
                 changed.fates[core.num] = "can be shown again" if id in before else "cannot be shown any more"
 
     def made(self, made: Iterable[Made], answers: Mapping[str, Answer]) -> None:
-        self._made.add(made, answers)
-
-    def _waiting(self) -> Iterator[Made]:
-        """What was made. The answers to its queries are at hand as long as they are asked for: until the trace has
-        the queries of a chunk."""
-        for made, answers in self._made:
-            self._answers |= answers
-            yield from made
-            for one in made:
-                for name in one.reads.queries:
-                    self._answers.pop(name, None)
+        self._made.add(made)
+        self._answers |= answers
 
     def publishing(self, under_way: bool) -> None:
         """Note that a release is about to go live, of which the trace does not know yet."""
@@ -249,7 +240,7 @@ class Tracing:
                 self.trace.store(plan.changed.answers, plan.changed.stamps)
                 self.trace.remove(output.id for output in plan.gone)
             number, made = next_number(self._connection), len(self._made)
-            self.trace.record(self._waiting(), self._answers, self.named.fingerprint, number)
+            self.trace.record(self._made, self._answers, self.named.fingerprint, number)
             if made or plan.gone:
                 gone = {output.target.path: left(output.target, plan.changed) for output in plan.gone}
                 at = timestamp(self._site.as_of)

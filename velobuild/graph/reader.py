@@ -37,8 +37,9 @@ T = TypeVar("T")
 NO_BODY = Prepared(html="")
 SPAN_POSTS_MAX = 1_000
 """A month with more posts is cut into days."""
-# A core without its body takes about 3 KB; bodies are let go much sooner.
-CORES_KEPT = 20_000
+# A core without its body takes about 2 KB; bodies are let go much sooner. Lists need none of them a second time where
+# a theme shows each post as a fragment, and what is related to a post is among the newest of its tags.
+CORES_KEPT = 5_000
 BODIES_KEPT = 64
 POST = (
     "SELECT path, permalink.slug, value, num FROM permalink JOIN entry ON collection = ?1 AND entry.id = post_id "
@@ -88,10 +89,10 @@ class Reader(Sections):
 
     def post(self, id: str) -> PostView | None:
         """The public post, or None."""
-        core = self.core(id)
-        if core is None:
-            return None
-        view = PostView(self, core)
+        return None if self.core(id) is None else self._view(id)
+
+    def _view(self, id: str) -> PostView:
+        view = PostView(self, id)
         if self._views is not None:
             self._views.append(view)
         return view
@@ -112,11 +113,11 @@ class Reader(Sections):
         return core
 
     def posts(self, query: Query) -> list[PostView]:
-        return [view for id in self.ids(query) if (view := self.post(id)) is not None]
+        return list(map(self._view, self.ids(query)))
 
     def related(self, post_id: str, limit: int) -> list[PostView]:
         """Of the newest posts of each tag, those that share the most tags."""
-        return [view for id in self.related_ids(post_id, limit) if (view := self.post(id)) is not None]
+        return list(map(self._view, self.related_ids(post_id, limit)))
 
     def places(self, span: str = "", *, start: int = 0, limit: int = -1) -> list[tuple[str, str]]:
         """(path, last change as a timestamp) of the posts of a month or a day (`2026-05`, `2026-05-17`, UTC), the
@@ -308,10 +309,15 @@ class Reader(Sections):
 
     def require_post(self, id: str) -> PostView:
         """The post, which a route has named. Raises ContentProblem if it is not public."""
-        view = self.post(id)
-        if view is None:
+        self.require_core(id)
+        return self._view(id)
+
+    def require_core(self, id: str) -> PostCore:
+        """What is known of the post. Raises ContentProblem if it is not public."""
+        core = self.core(id)
+        if core is None:
             raise ContentProblem("a post vanished while the site was built", code="VB3001", where=f"post id {id}")
-        return view
+        return core
 
 
 def _post(value: str, id: str) -> Post:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 BUNDLES_KEPT = 2_000
+ANSWERS_KEPT = 1_000
 
 
 class Recorder:
@@ -52,7 +53,8 @@ class Recorder:
         started = time.perf_counter_ns()
         fields: dict[int, int] = {}
         for view in self._views or ():
-            fields[view.num] = fields.get(view.num, 0) | view.fields
+            if view.fields:
+                fields[view.num] = fields.get(view.num, 0) | view.fields
         for num, own in self._borrowed:
             fields[num] = fields.get(num, 0) | own
         self._views, self._borrowed = None, []
@@ -66,7 +68,7 @@ class Recorder:
         self._views, self._asked, self._keys, self._borrowed = [], {}, set(), []
         try:
             made = make()
-            posts = [*((view.num, view.fields) for view in self._views), *self._borrowed]
+            posts = [*((view.num, view.fields) for view in self._views if view.fields), *self._borrowed]
             reads = Reads(tuple(posts), tuple(self._asked), self._bundle())
         finally:
             self._views = None if views is None else [*views, *(self._views or ())]
@@ -136,6 +138,8 @@ class Recorder:
     def _note(self, key: str, answer: Callable[[], Answer]) -> None:
         """Keep what the trace needs of a query that was asked for the first time."""
         started = time.perf_counter_ns()
+        if len(self._known) > ANSWERS_KEPT:  # Nearly all are those of single pages, which nobody asks again.
+            self._known = {key: self._known[key]}
         self._noted[key] = answer()
         self.recording_ns += time.perf_counter_ns() - started
 

@@ -80,9 +80,11 @@ def make(
     plan = tracing.plan(targets, anew=_anew(run))
     broken = {failure.target.path for failure in failed}
     again = [path for path in plan.fresh if path not in broken and staging.keep(path) is None]
-    plan.causes.update({path: Cause("file", path, "it was edited or removed") for path in again})
+    for path in again:
+        del plan.fresh[path]
+        plan.causes[path] = Cause("file", path, "it was edited or removed")
     shown = targets
-    if broken or plan.everything is None:
+    if broken or plan.fresh:
         shown = PackedTargets(
             target for target in targets if plan.cause_of(target.path) is not None and target.path not in broken
         )

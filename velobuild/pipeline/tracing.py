@@ -74,18 +74,18 @@ def plain_config(config: Config) -> dict[str, object]:
 
 @dataclass(slots=True)
 class Plan:
-    """What a build will make anew and why: `causes` by path, or one of `everything`. `fresh` are the paths of outputs
-    that stay; `gone` are the outputs that no route names."""
+    """What a build makes anew and why: `causes` by path, and the `usual` one of all others. `fresh` has the paths of
+    outputs that stay; `gone` are the outputs that no route names."""
 
     targets: list[Target]
     causes: dict[str, Cause]
-    fresh: list[str] = field(default_factory=list)
+    usual: Cause | None = None
+    fresh: dict[str, None] = field(default_factory=dict)
     gone: list[Output] = field(default_factory=list)
     changed: Changed = field(default_factory=Changed)
-    everything: Cause | None = None
 
     def cause_of(self, path: str) -> Cause | None:
-        return self.everything or self.causes.get(path)
+        return None if path in self.fresh else self.causes.get(path, self.usual)
 
 
 class Tracing:
@@ -133,7 +133,7 @@ class Tracing:
         self._made, self._answers = Spool(self._site.state), {}
         self._anew = why is not None
         if why is not None:
-            self._plan = Plan([], {}, everything=Cause("all", why))
+            self._plan = Plan([], {}, Cause("all", why))
             if self.trace.identity is not None:
                 paths = {target.path for target in targets}
                 self._plan.gone = [self.trace.output(id) for id, path in self.trace.places() if path not in paths]
@@ -147,10 +147,12 @@ class Tracing:
                 plan.causes[target.path] = born(target, changed)
                 continue
             there.add(output.id)
-            if (cause := _cause(output, target, by_id)) is not None:
+            cause = _cause(output, target, by_id)
+            plan.usual = plan.usual or cause
+            if cause is None:
+                plan.fresh[target.path] = None
+            elif cause != plan.usual:
                 plan.causes[target.path] = cause
-            else:
-                plan.fresh.append(target.path)
         plan.gone = [self.trace.output(id) for id, _ in self.trace.places() if id not in there]
         return plan
 

@@ -207,6 +207,7 @@ class Staging:
         Where no byte differs from the live release nothing is published: `release` is None and every change is
         UNCHANGED. Raises GuardRefused, OutputError; the live site is then as it was, and the folder is gone.
         """
+        self._claims = Claims()  # No file comes after this, and a large site has as many claims as files.
         try:
             old = self.live.files if self.live else manifest.NOTHING
             changes = manifest.compare(old, self._files, self._damaged)

@@ -26,6 +26,7 @@ WHOLE_FILES: Final = {
     "graph/changes.py",
     "graph/invalidate.py",
     "graph/named.py",
+    "pipeline/spool.py",
     "pipeline/tracing.py",
     "model/reads.py",
 }

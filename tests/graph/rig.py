@@ -116,7 +116,7 @@ class Blog:
 
     def targets(self) -> list[Target]:
         reader = self.reader
-        return expand(reader, former_paths(self.connection))
+        return list(expand(reader, former_paths(self.connection)))
 
     def shown_ids(self, target: Target) -> list[str]:
         """The ids of the posts that a list's page shows, in its order."""

@@ -43,7 +43,7 @@ def blog(tmp_path: Path) -> Iterator[Blog]:
 
 def job(blog: Blog, folder: Path, *, write: Write | None = None, targets: list[Target] | None = None) -> RenderJob:
     folder.mkdir()
-    chosen = expand(blog.reader) if targets is None else targets
+    chosen = list(expand(blog.reader)) if targets is None else targets
     return RenderJob(blog.site, theme_of(blog), {}, write or Writer(folder), chosen)
 
 

@@ -6,6 +6,7 @@ import json
 import unicodedata
 from dataclasses import fields
 from datetime import UTC, datetime
+from sys import intern
 from types import MappingProxyType
 from typing import Any
 
@@ -22,6 +23,8 @@ TYPES: dict[Collection, type[Entry]] = {
 }
 TIMES = frozenset({"published_at", "updated_at", "created_at"})
 CODED = TIMES | {"tags", "body_format", "extra"}
+SHARED_CHARS_MAX = 64
+"""Such as an author's name; a longer text is a post's own."""
 NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in TYPES.values()}
 
 
@@ -55,19 +58,26 @@ def encode(entry: Entry) -> str:
 
 
 def decode(collection: Collection, text: str, **more: Any) -> Entry:
-    """The entry that `encode` wrote; `more` gives the fields that are kept elsewhere."""
+    """The entry that `encode` wrote; `more` gives the fields that are kept elsewhere.
+
+    Tags, and what a CMS names in `extra`, are the same few in thousands of posts: each spelling is in memory once.
+    """
     values: dict[str, Any] = {**json.loads(text), **more}
     for name in CODED & values.keys():
         value = values[name]
         if name in TIMES:
             values[name] = None if value is None else datetime.fromisoformat(value)
         elif name == "tags":
-            values[name] = tuple(value)
+            values[name] = tuple(map(intern, value))
         elif name == "body_format":
             values[name] = BodyFormat(value)
         else:
-            values[name] = MappingProxyType(value)
+            values[name] = MappingProxyType({intern(key): _shared(given) for key, given in value.items()})
     return TYPES[collection](**values)
+
+
+def _shared(value: Any) -> Any:
+    return intern(value) if type(value) is str and len(value) <= SHARED_CHARS_MAX else value
 
 
 def _plain(value: Any) -> Any:

@@ -319,8 +319,8 @@ def stale(trace: Trace, changed: Changed) -> dict[int, Cause]:
             found.setdefault(id, Cause("post", title, field_names(read), fate))
     for key, behind in sorted(changed.keys.items()):
         kind, _, name = key.partition(":")
+        cause = Cause(kind, name, behind=behind)
         for id in trace.readers_of_key(key):
-            cause = Cause(kind, name, behind=behind)
             if kind == POSTS and found.get(id, cause).kind == "post" and trace.output(id).target.route != "post":
                 # That a post came, went or moved in its list says more than that the list showed something of it.
                 found[id] = cause

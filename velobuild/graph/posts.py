@@ -153,15 +153,24 @@ def _asking(field: Field, name: str) -> Any:
 
 
 class PostView:
-    """A public post as one page sees it: what the page asks of it is noted in `fields`. Compared by id."""
+    """A public post as one page sees it: what the page asks of it is noted in `fields`. Compared by id.
+
+    Its core is looked up when something is asked: a page that shows finished fragments asks for nothing but ids.
+    """
 
     __slots__ = ("_core", "_reader", "fields", "id")
+    _core: PostCore
 
-    def __init__(self, reader: Reader, core: PostCore) -> None:
+    def __init__(self, reader: Reader, id: str) -> None:
         self._reader = reader
-        self._core = core
-        self.id = core.id
+        self.id = id
         self.fields = 0
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "_core":
+            raise AttributeError(f"a post has no '{name}'", name=name, obj=self)
+        self._core = self._reader.require_core(self.id)
+        return self._core
 
     def __repr__(self) -> str:
         # A template that prints a post by mistake must not print where it lies in memory: no two builds would agree.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import OrderedDict, defaultdict, deque
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -36,8 +37,9 @@ T = TypeVar("T")
 NO_BODY = Prepared(html="")
 SPAN_POSTS_MAX = 1_000
 """A month with more posts is cut into days."""
-# A core without its body takes about 3 KB; bodies are let go much sooner.
-CORES_KEPT = 20_000
+# A core without its body takes about 2 KB; bodies are let go much sooner. Lists need none of them a second time where
+# a theme shows each post as a fragment, and what is related to a post is among the newest of its tags.
+CORES_KEPT = 5_000
 BODIES_KEPT = 64
 POST = (
     "SELECT path, permalink.slug, value, num FROM permalink JOIN entry ON collection = ?1 AND entry.id = post_id "
@@ -56,6 +58,11 @@ PLACES = (
 PLACE_VERSIONS = (
     "SELECT own.path, post.locale, permalink.path FROM ({}) AS own JOIN post ON post.translation = own.translation "
     "JOIN permalink ON permalink.post_id = post.id WHERE post.translation IS NOT NULL ORDER BY post.id DESC"
+)
+
+ADDRESSES = (
+    "SELECT id, path, locale FROM post JOIN permalink ON post_id = id WHERE status = 'published' "
+    "ORDER BY sort_at DESC, id DESC"
 )
 
 
@@ -82,10 +89,10 @@ class Reader(Sections):
 
     def post(self, id: str) -> PostView | None:
         """The public post, or None."""
-        core = self.core(id)
-        if core is None:
-            return None
-        view = PostView(self, core)
+        return None if self.core(id) is None else self._view(id)
+
+    def _view(self, id: str) -> PostView:
+        view = PostView(self, id)
         if self._views is not None:
             self._views.append(view)
         return view
@@ -96,18 +103,21 @@ class Reader(Sections):
             self._cores.move_to_end(id)
             return self._cores[id]
         found = self._connection.execute(POST, (Collection.POSTS, id)).fetchone()
-        core = None if found is None else PostCore(self, _post(found[2]), num=found[3], path=found[0], slug=found[1])
+        core = None
+        if found is not None:
+            path, slug, value, num = found
+            core = PostCore(self, _post(value, id), num=num, path=path, slug=slug)
         self._cores[id] = core
         if len(self._cores) > CORES_KEPT:
             self._cores.popitem(last=False)
         return core
 
     def posts(self, query: Query) -> list[PostView]:
-        return [view for id in self.ids(query) if (view := self.post(id)) is not None]
+        return list(map(self._view, self.ids(query)))
 
     def related(self, post_id: str, limit: int) -> list[PostView]:
         """Of the newest posts of each tag, those that share the most tags."""
-        return [view for id in self.related_ids(post_id, limit) if (view := self.post(id)) is not None]
+        return list(map(self._view, self.related_ids(post_id, limit)))
 
     def places(self, span: str = "", *, start: int = 0, limit: int = -1) -> list[tuple[str, str]]:
         """(path, last change as a timestamp) of the posts of a month or a day (`2026-05`, `2026-05-17`, UTC), the
@@ -290,28 +300,28 @@ class Reader(Sections):
         found: list[Any] = [decode(Collection.COMMENTS, text) for (text,) in rows]
         return sorted(found, key=lambda one: (one.created_at, one.id))
 
-    @cached_property
-    def post_locales(self) -> dict[str, str]:
-        """The locale of every post by its id; empty where the site has one language."""
-        if not self.site.locales.codes:
-            return {}
-        return dict(self._connection.execute("SELECT id, locale FROM post"))
-
-    @cached_property
-    def paths(self) -> dict[str, str]:
-        """Every public post's path by its id."""
-        return dict(self._connection.execute("SELECT post_id, path FROM permalink"))
+    def addresses(self) -> Iterator[tuple[str, str, str]]:
+        """(id, path, locale) of every public post, the newest first. The locale is "" where the site has one
+        language."""
+        known = bool(self.site.locales.codes)
+        for id, path, locale in self._connection.execute(ADDRESSES):
+            yield id, path, locale if known else ""
 
     def require_post(self, id: str) -> PostView:
         """The post, which a route has named. Raises ContentProblem if it is not public."""
-        view = self.post(id)
-        if view is None:
+        self.require_core(id)
+        return self._view(id)
+
+    def require_core(self, id: str) -> PostCore:
+        """What is known of the post. Raises ContentProblem if it is not public."""
+        core = self.core(id)
+        if core is None:
             raise ContentProblem("a post vanished while the site was built", code="VB3001", where=f"post id {id}")
-        return view
+        return core
 
 
-def _post(value: str) -> Post:
-    post = decode(Collection.POSTS, value, body="")
+def _post(value: str, id: str) -> Post:
+    post = decode(Collection.POSTS, value, body="", id=id)
     assert isinstance(post, Post)
     return post
 

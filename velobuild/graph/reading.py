@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from velobuild.graph.posts import PostView
 
 T = TypeVar("T")
+BUNDLES_KEPT = 2_000
+ANSWERS_KEPT = 1_000
 
 
 class Recorder:
@@ -36,6 +38,7 @@ class Recorder:
         self._asked: dict[str, None] = {}
         self._keys: set[str] = set()
         self._borrowed: list[tuple[int, int]] = []
+        self._bundles: dict[frozenset[str], frozenset[str]] = {}
         self.recording_ns = 0
         """What it took to gather reads and to work out what the trace keeps of queries. The caller sets it back."""
 
@@ -50,11 +53,12 @@ class Recorder:
         started = time.perf_counter_ns()
         fields: dict[int, int] = {}
         for view in self._views or ():
-            fields[view.num] = fields.get(view.num, 0) | view.fields
+            if view.fields:
+                fields[view.num] = fields.get(view.num, 0) | view.fields
         for num, own in self._borrowed:
             fields[num] = fields.get(num, 0) | own
         self._views, self._borrowed = None, []
-        reads = Reads(tuple(sorted(fields.items())), tuple(self._asked), frozenset(self._keys))
+        reads = Reads(tuple(sorted(fields.items())), tuple(self._asked), self._bundle())
         self.recording_ns += time.perf_counter_ns() - started
         return reads
 
@@ -64,14 +68,21 @@ class Recorder:
         self._views, self._asked, self._keys, self._borrowed = [], {}, set(), []
         try:
             made = make()
-            posts = [*((view.num, view.fields) for view in self._views), *self._borrowed]
-            reads = Reads(tuple(posts), tuple(self._asked), frozenset(self._keys))
+            posts = [*((view.num, view.fields) for view in self._views if view.fields), *self._borrowed]
+            reads = Reads(tuple(posts), tuple(self._asked), self._bundle())
         finally:
             self._views = None if views is None else [*views, *(self._views or ())]
             self._asked = {**asked, **self._asked}
             self._keys |= keys
             self._borrowed += borrowed
         return made, reads
+
+    def _bundle(self) -> frozenset[str]:
+        """The keys that were read. Thousands of pages read the same ones: they have them in common."""
+        keys = frozenset(self._keys)
+        if len(self._bundles) >= BUNDLES_KEPT:  # Each page reads something of its own.
+            self._bundles.clear()
+        return self._bundles.setdefault(keys, keys)
 
     def read_again(self, reads: Reads) -> None:
         """What a page uses that was made apart, for another page, counts as read by this one too."""
@@ -127,6 +138,8 @@ class Recorder:
     def _note(self, key: str, answer: Callable[[], Answer]) -> None:
         """Keep what the trace needs of a query that was asked for the first time."""
         started = time.perf_counter_ns()
+        if len(self._known) > ANSWERS_KEPT:  # Nearly all are those of single pages, which nobody asks again.
+            self._known = {key: self._known[key]}
         self._noted[key] = answer()
         self.recording_ns += time.perf_counter_ns() - started
 

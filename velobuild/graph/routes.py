@@ -70,27 +70,32 @@ def own_files(reader: Reader) -> frozenset[str]:
     return frozenset(unicodedata.normalize("NFC", name.as_posix()) for name in found)
 
 
-def expand(reader: Reader, former: Sequence[tuple[str, str]] = ()) -> list[Target]:
+def expand(reader: Reader, former: Sequence[tuple[str, str]] = ()) -> Iterator[Target]:
     """Every output that a renderer makes, in a fixed order. `former` are (old, new) paths of posts that moved.
 
     A file of the site's own `static` folder wins over a list, feed, robots.txt or 404.html of the same name. Raises
     ContentProblem VB3004 if a local page stands in the way of another, or of such a file.
     """
-    paths = reader.paths
-    of, default = reader.post_locales, reader.site.locales.default
-    targets = [_post_target(reader, id, paths[id], of.get(id, default)) for id in reader.ids(Query())]
-    for place in lists(reader):
-        targets += list_targets(reader, place)
-    targets += fixed_targets(reader)
-    own = own_files(reader)
-    targets = [target for target in targets if target.route == "post" or target.path not in own]
-    taken = Places()
-    for target in targets:
-        taken.take(target.path, target.url)
+    own, taken = own_files(reader), Places()
+    rows = _redirect_rows(reader, former)
+    for target in _of_content(reader):
+        if target.route == "post" or target.path not in own:
+            if reader.pages or rows:  # Nobody else asks what is taken.
+                taken.take(target.path, target.url)
+            yield target
     for file in sorted(own):
         taken.take(file, f"static/{file}")
-    targets += _local_pages(reader, taken)
-    return targets + list(_redirects(reader, former, taken))
+    yield from _local_pages(reader, taken)
+    yield from _redirects(reader, rows, taken)
+
+
+def _of_content(reader: Reader) -> Iterator[Target]:
+    """The posts and what lists them."""
+    for id, path, locale in reader.addresses():
+        yield _post_target(reader, id, path, locale)
+    for place in lists(reader):
+        yield from list_targets(reader, place)
+    yield from fixed_targets(reader)
 
 
 def post_target(reader: Reader, id: str, path: str) -> Target:
@@ -260,12 +265,15 @@ def _local_pages(reader: Reader, taken: Places) -> Iterator[Target]:
         yield target
 
 
-def _redirects(reader: Reader, former: Sequence[tuple[str, str]], taken: Places) -> Iterator[Target]:
-    """Configured redirects, then those of posts that moved; a file that is there now wins over either."""
+def _redirect_rows(reader: Reader, former: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """(from, to): configured redirects, then those of posts that moved."""
     config = reader.site.config
     rows = [(plain_path(redirect.source), redirect.target) for redirect in config.redirects]
-    if config.urls.redirects_from_old_slugs:
-        rows += former
+    return [*rows, *former] if config.urls.redirects_from_old_slugs else rows
+
+
+def _redirects(reader: Reader, rows: Sequence[tuple[str, str]], taken: Places) -> Iterator[Target]:
+    """The pages of redirects; a file that is there now wins over any."""
     for source, target in rows:
         # Where case does not count, a redirect from /Tea/ would replace the page /tea/ that it leads to.
         if taken.rival(file_of(source)) is None:

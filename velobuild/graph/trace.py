@@ -7,8 +7,11 @@ page, never the knowledge that it is due. Only the parent process writes here.
 from __future__ import annotations
 
 import json
+from array import array
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from velobuild.content.database import Connection
@@ -16,7 +19,7 @@ from velobuild.content.notes import TRACE
 from velobuild.graph.answers import is_query
 from velobuild.model.keys import Fingerprint, canonical
 from velobuild.model.outputs import OutputFile, Phase, Target
-from velobuild.model.reads import Answer, PackedReads, Reads
+from velobuild.model.reads import Answer, Reads
 
 COLUMNS = (
     "id, path, url, route, renderer, template, params, phase, sha256, size_bytes, failed, reason, render_us, build"
@@ -34,6 +37,7 @@ DROP_KEY = (
     "DELETE FROM key WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM query_read WHERE key = ?1) "
     "AND NOT EXISTS (SELECT 1 FROM bundle_key WHERE key = ?1)"
 )
+POSTS_TOGETHER = 2_048
 TABLES = ("output", "post_read", "query_read", "bundle_key", "bundle", "key", "footprint")
 
 
@@ -57,7 +61,7 @@ class Made:
 
     target: Target
     file: OutputFile
-    reads: Reads | PackedReads
+    reads: Reads
     reason: str
     render_us: int = 0
     failed: bool = False
@@ -87,6 +91,10 @@ class Trace:
         """Every output, by path."""
         for row in self._connection.execute(f"SELECT {COLUMNS} FROM output ORDER BY path"):  # noqa: S608 - our own names
             yield _output(row)
+
+    def places(self) -> Iterator[tuple[int, str]]:
+        """(output, path) of every output, by path."""
+        yield from self._connection.execute("SELECT id, path FROM output ORDER BY path")
 
     def output(self, id: int) -> Output:
         row = self._connection.execute(f"SELECT {COLUMNS} FROM output WHERE id = ?", (id,)).fetchone()  # noqa: S608
@@ -193,20 +201,24 @@ class Trace:
     ) -> None:
         """Store what became of targets in the build of this number. `answers` are those of all queries that were
         asked for the first time."""
-        post_reads: list[tuple[int, int, int]] = []
+        post_reads: defaultdict[int, array[int]] = defaultdict(lambda: array("q"))
         query_reads: list[tuple[int, int]] = []
         for one in made:
             queries = [self._query_id(name, answers) for name in one.reads.queries]
             bundle = self._bundle_id(one.reads.keys, fingerprint_of)
-            flat = list(one.reads.flat)
+            flat = list(chain.from_iterable(one.reads.posts))
             row = (*_row(one, bundle), json.dumps([flat, queries], separators=(",", ":")))
             id = self._put(one, row, build)
-            post_reads += [(post, id, fields) for post, fields in zip(flat[::2], flat[1::2], strict=True) if fields]
+            for post, fields in one.reads.posts:
+                if fields:
+                    post_reads[post // POSTS_TOGETHER].extend((post, id, fields))
             query_reads += [(key, id) for key in queries]
-        # In the order of the tables: SQLite then appends instead of looking for each place.
-        post_reads.sort()
+        # In the order of the tables: SQLite then appends instead of looking for each place. A site's outputs read posts
+        # some million times, so these rows are numbers side by side, and become objects for a few posts at a time.
+        for _, numbers in sorted(post_reads.items()):
+            rows = sorted(zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True))
+            self._connection.executemany("INSERT OR REPLACE INTO post_read VALUES (?, ?, ?)", rows)
         query_reads.sort()
-        self._connection.executemany("INSERT OR REPLACE INTO post_read VALUES (?, ?, ?)", post_reads)
         self._connection.executemany("INSERT OR IGNORE INTO query_read VALUES (?, ?)", query_reads)
 
     def _put(self, one: Made, row: tuple[Any, ...], build: int) -> int:

@@ -6,11 +6,8 @@ A post's fields are bits so that all that a page read of a post is one number. A
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntFlag
-from itertools import chain
 
 from velobuild.model.keys import Fingerprint
 from velobuild.model.locales import year_value
@@ -78,23 +75,9 @@ class Reads:
     keys: frozenset[str] = frozenset()
 
     @property
-    def flat(self) -> Sequence[int]:
-        """Each post's number and then its fields."""
-        return array("q", chain.from_iterable(self.posts))
-
-    @property
     def live(self) -> bool:
         """Whether anything but the theme's own files was read."""
         return any(key.partition(":")[0] not in {"template", "asset"} for key in self.keys)
-
-
-@dataclass(frozen=True, slots=True)
-class PackedReads:
-    """The same in a fraction of the memory: a build holds those of every page until its release is live."""
-
-    flat: Sequence[int]
-    queries: tuple[str, ...]
-    keys: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from velobuild.content.database import Connection
 from velobuild.content.permalinks import assign, former_paths
 from velobuild.errors import ContentProblem, Diagnostic, Severity
 from velobuild.graph.changes import Cause
+from velobuild.graph.packing import PackedTargets
 from velobuild.graph.reader import Reader
 from velobuild.graph.routes import expand, reserved
 from velobuild.graph.site import Site
@@ -19,10 +20,10 @@ from velobuild.model.outputs import Phase, Target
 from velobuild.model.reads import Reads
 from velobuild.pipeline.keeping import keep_files_of, keep_page, live_posts
 from velobuild.pipeline.run import Run
-from velobuild.pipeline.tracing import Tracing
+from velobuild.pipeline.tracing import Plan, Tracing
 from velobuild.publish.releases import Staging, Writer
 from velobuild.render.theme import Theme
-from velobuild.render.workers import Rendered, RenderFailed, RenderJob, render_all, worker_count
+from velobuild.render.workers import CHUNK, Rendered, RenderFailed, RenderJob, render_all, worker_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +66,34 @@ def make(
     why. Raises ContentProblem if more than single posts fail.
     """
     known = {path: file.sha256 for path, file in staging.live.files.items()} if staging.live else {}
-    targets = expand(Reader(connection, site), former_paths(connection))
-    posts = {target.params["id"]: target.path for target in targets if target.route == "post"}
+    targets = PackedTargets(expand(Reader(connection, site), former_paths(connection)))
+    posts: dict[str, str] = {}
+    pages = 0
+    failed: list[RenderFailed] = []
+    for target in targets:
+        pages += target.renderer == "template" and target.route != "redirect"
+        if target.route == "post":
+            id = target.params["id"]
+            posts[id] = target.path
+            if id in unshown:
+                failed.append(RenderFailed(target, unshown[id]))
     plan = tracing.plan(targets, anew=_anew(run))
-    failed = [
-        RenderFailed(target, unshown[target.params["id"]])
-        for target in targets
-        if target.route == "post" and target.params["id"] in unshown
-    ]
     broken = {failure.target.path for failure in failed}
     again = [path for path in plan.fresh if path not in broken and staging.keep(path) is None]
-    plan.causes.update({path: Cause("file", path, "it was edited or removed") for path in again})
-    shown = [target for target in targets if target.path in plan.causes and target.path not in broken]
+    for path in again:
+        del plan.fresh[path]
+        plan.causes[path] = Cause("file", path, "it was edited or removed")
+    shown = targets
+    if broken or plan.fresh:
+        shown = PackedTargets(
+            target for target in targets if plan.cause_of(target.path) is not None and target.path not in broken
+        )
+    del targets
     if worker_count(site.config.build.jobs, len(shown)):
         gc.collect()  # Readers go round in circles, and hold every path: workers would begin with all that.
     with run.phase("render"), Writer(staging.folder, staging.stamp) as write:
         job = RenderJob(site, theme, known, write, shown)
-        failed += render(run, job, staging, tracing, plan.causes)
+        failed += render(run, job, staging, tracing, plan)
     last = live_posts(staging.live)
     refuse_wide(failed, len(posts))
     lost = {id for failure in failed if (id := failure.target.params["id"]) not in last}
@@ -97,7 +109,6 @@ def make(
         with run.phase("assets"):
             added = add_files(run, connection, site, theme, staging)
             keep_files_of([last[failure.target.params["id"]] for failure in failed], added, staging)
-    pages = sum(target.renderer == "template" and target.route != "redirect" for target in targets)
     return Outcome(pages, posts, len(failed), frozenset(lost), len(shown))
 
 
@@ -111,21 +122,19 @@ def _anew(run: Run) -> str | None:
     return "--strict" if run.options.strict else None
 
 
-def render(
-    run: Run, job: RenderJob, staging: Staging, tracing: Tracing, causes: Mapping[str, Cause]
-) -> list[RenderFailed]:
+def render(run: Run, job: RenderJob, staging: Staging, tracing: Tracing, plan: Plan) -> list[RenderFailed]:
     failed: list[RenderFailed] = []
     done = 0
     again: list[Target] = []
-    by_path = {target.path: target for target in job.targets}
     warned: dict[tuple[str, str | None], Diagnostic] = {}
     for rendered in render_all(job, jobs=job.site.config.build.jobs):
+        by_path = {target.path: target for target in job.targets[rendered.start : rendered.start + CHUNK]}
         for one in rendered.files:
             if not one.same:
                 staging.record(one.file, stamped=True)
             elif staging.keep(one.file.path) is None:
                 again.append(by_path[one.file.path])
-        tracing.made(_made(rendered, by_path, causes), rendered.answers)
+        tracing.made(_made(rendered, by_path, plan), rendered.answers)
         run.recording_us += rendered.recording_us
         failed += rendered.failed
         done += len(rendered.files)
@@ -142,10 +151,11 @@ def render(
     return failed
 
 
-def _made(rendered: Rendered, by_path: Mapping[str, Target], causes: Mapping[str, Cause]) -> Iterator[Made]:
+def _made(rendered: Rendered, by_path: Mapping[str, Target], plan: Plan) -> Iterator[Made]:
     for one in rendered.files:
-        path = one.file.path
-        yield Made(by_path[path], one.file, one.reads, causes[path].encode(), one.render_us)
+        path, cause = one.file.path, plan.cause_of(one.file.path)
+        assert cause is not None, path
+        yield Made(by_path[path], one.file, one.reads, cause.encode(), one.render_us)
 
 
 def refuse_wide(failed: list[RenderFailed], post_count: int) -> None:

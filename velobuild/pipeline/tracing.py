@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 
@@ -26,8 +26,9 @@ from velobuild.graph.trace import Made, Output, Trace
 from velobuild.markup.versions import installed_versions
 from velobuild.model.keys import Fingerprint, canonical, fingerprint
 from velobuild.model.outputs import Target
-from velobuild.model.reads import EVERY_FIELD, Answer, PackedReads
+from velobuild.model.reads import EVERY_FIELD, Answer
 from velobuild.pipeline.noting import LOST, PRINTS, PUBLISHING, RECIPE, THEME, UNSHOWN
+from velobuild.pipeline.spool import Spool
 from velobuild.render.theme import Theme
 
 # Whose version can change bytes, beside the engines that a markup recipe names.
@@ -70,13 +71,18 @@ def plain_config(config: Config) -> dict[str, object]:
 
 @dataclass(slots=True)
 class Plan:
-    """What a build will make anew and why. `fresh` are outputs that stay; `gone` are those that no route names."""
+    """What a build makes anew and why: `causes` by path, and the `usual` one of all others. `fresh` has the paths of
+    outputs that stay; `gone` are the outputs that no route names."""
 
     targets: list[Target]
     causes: dict[str, Cause]
-    fresh: dict[str, Output] = field(default_factory=dict)
+    usual: Cause | None = None
+    fresh: dict[str, None] = field(default_factory=dict)
     gone: list[Output] = field(default_factory=list)
     changed: Changed = field(default_factory=Changed)
+
+    def cause_of(self, path: str) -> Cause | None:
+        return None if path in self.fresh else self.causes.get(path, self.usual)
 
 
 class Tracing:
@@ -94,9 +100,8 @@ class Tracing:
         self._recipe = fingerprint(self._parts).hex()
         self._release = release
         self._prints: dict[str, str] = json.loads(self._store.note(PRINTS) or "{}")
-        self._made: list[Made] = []
+        self._made = Spool(site.state)
         self._answers: dict[str, Answer] = {}
-        self._bundles: dict[frozenset[str], frozenset[str]] = {}
         self._plan = Plan([], {})
         self._anew = True
 
@@ -119,28 +124,33 @@ class Tracing:
             return f"{' and '.join(names)} changed"
         return None
 
-    def plan(self, targets: list[Target], *, anew: str | None) -> Plan:
+    def plan(self, targets: Iterable[Target], *, anew: str | None) -> Plan:
         """Which of the targets must be made, each with its cause. `anew` is why all of them must, if they must."""
         why = anew or self.whole
-        self._made, self._answers = [], {}
+        self._made, self._answers = Spool(self._site.state), {}
         self._anew = why is not None
         if why is not None:
-            self._plan = Plan(targets, dict.fromkeys((target.path for target in targets), Cause("all", why)))
-            self._plan.gone = [] if self.trace.identity is None else self._gone(targets)
+            self._plan = Plan([], {}, Cause("all", why))
+            if self.trace.identity is not None:
+                paths = {target.path for target in targets}
+                self._plan.gone = [self.trace.output(id) for id, path in self.trace.places() if path not in paths]
             return self._plan
         changed, by_id = self._changes(theme=True)
-        plan = Plan(targets, {}, changed=changed)
-        paths = {target.path: target for target in targets}
-        for output in self.trace.outputs():
-            target = paths.pop(output.target.path, None)
-            if target is None:
-                plan.gone.append(output)
-            elif (cause := _cause(output, target, by_id)) is not None:
+        self._plan = plan = Plan([], {}, changed=changed)
+        there: set[int] = set()
+        for target in targets:
+            output = self.trace.at(target.path)
+            if output is None:
+                plan.causes[target.path] = born(target, changed)
+                continue
+            there.add(output.id)
+            cause = _cause(output, target, by_id)
+            plan.usual = plan.usual or cause
+            if cause is None:
+                plan.fresh[target.path] = None
+            elif cause != plan.usual:
                 plan.causes[target.path] = cause
-            else:
-                plan.fresh[target.path] = output
-        plan.causes.update({path: born(target, changed) for path, target in paths.items()})
-        self._plan = plan
+        plan.gone = [self.trace.output(id) for id, _ in self.trace.places() if id not in there]
         return plan
 
     def pending(self) -> tuple[Changed, dict[int, Cause]]:
@@ -172,7 +182,7 @@ class Tracing:
         changed, by_id = self._changes(theme=False)
         if changed.renamed or changed.pages:
             return None
-        self._made, self._answers, self._anew = [], {}, False
+        self._made, self._answers, self._anew = Spool(self._site.state), {}, False
         moved = moves(self.reader, changed.born, changed.gone, changed.lengths)
         plan = Plan([], {}, changed=changed)
         seen: set[str] = set()
@@ -199,10 +209,6 @@ class Tracing:
         self._plan = plan
         return plan
 
-    def _gone(self, targets: list[Target]) -> list[Output]:
-        paths = {target.path for target in targets}
-        return [output for output in self.trace.outputs() if output.target.path not in paths]
-
     def _unshown(self, changed: Changed) -> None:
         """Posts whose body could be shown and cannot, or the other way round, are others everywhere."""
         before = frozenset(json.loads(self._store.note(UNSHOWN) or "[]"))
@@ -213,20 +219,8 @@ class Tracing:
                 changed.fates[core.num] = "can be shown again" if id in before else "cannot be shown any more"
 
     def made(self, made: Iterable[Made], answers: Mapping[str, Answer]) -> None:
-        self._made += map(self._packed, made)
+        self._made.add(made)
         self._answers |= answers
-
-    def _packed(self, one: Made) -> Made:
-        reads = one.reads
-        keys = self._bundles.setdefault(reads.keys, reads.keys)  # each worker's chunk comes with its own copy
-        packed = PackedReads(reads.flat, reads.queries, keys)
-        return Made(one.target, one.file, packed, one.reason, one.render_us, one.failed)
-
-    def _handed_over(self) -> Iterator[Made]:
-        """What was made, each let go as the next is asked for: the rows that come of it take as much room."""
-        self._made.reverse()
-        while self._made:
-            yield self._made.pop()
 
     def publishing(self, under_way: bool) -> None:
         """Note that a release is about to go live, of which the trace does not know yet."""
@@ -245,7 +239,7 @@ class Tracing:
                 self.trace.store(plan.changed.answers, plan.changed.stamps)
                 self.trace.remove(output.id for output in plan.gone)
             number, made = next_number(self._connection), len(self._made)
-            self.trace.record(self._handed_over(), self._answers, self.named.fingerprint, number)
+            self.trace.record(self._made, self._answers, self.named.fingerprint, number)
             if made or plan.gone:
                 gone = {output.target.path: left(output.target, plan.changed) for output in plan.gone}
                 at = timestamp(self._site.as_of)

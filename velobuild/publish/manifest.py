@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from io import BytesIO
+from itertools import chain, islice
 from pathlib import Path
+from typing import BinaryIO
 
 from velobuild.errors import GuardRefused
 from velobuild.model.outputs import OutputChange, OutputFile, OutputKind, Phase
 from velobuild.publish.disk import disk_errors
 
 VERSION = 1
+LINES_TOGETHER = 1_000
 PHASES = {str(phase): phase for phase in Phase}
 NOTHING: Mapping[str, OutputFile] = {}
 
@@ -55,6 +59,11 @@ class ManifestDamaged(ValueError):
 
 
 def encode(manifest: Manifest) -> bytes:
+    return b"".join(encoded(manifest))
+
+
+def encoded(manifest: Manifest) -> Iterator[bytes]:
+    """The same in pieces: the file of a large site is as long as all that a build may hold otherwise."""
     head = {
         "version": VERSION,
         "release": manifest.release,
@@ -62,12 +71,16 @@ def encode(manifest: Manifest) -> bytes:
         "previous": manifest.previous,
         "meta": dict(sorted(manifest.meta.items())),
     }
-    content = bytearray(_line(head))
-    for path in sorted(manifest.files):
-        file = manifest.files[path]
-        content += _line([file.path, file.sha256, file.size_bytes, str(file.phase)])
-    content += _line({"sha256": hashlib.sha256(content).hexdigest()})
-    return bytes(content)
+    checksum = hashlib.sha256()
+    lines = chain([_line(head)], map(_file_line, map(manifest.files.__getitem__, sorted(manifest.files))))
+    while piece := b"".join(islice(lines, LINES_TOGETHER)):
+        checksum.update(piece)
+        yield piece
+    yield _line({"sha256": checksum.hexdigest()})
+
+
+def _file_line(file: OutputFile) -> bytes:
+    return _line([file.path, file.sha256, file.size_bytes, str(file.phase)])
 
 
 def _line(value: object) -> bytes:
@@ -76,33 +89,65 @@ def _line(value: object) -> bytes:
 
 def decode(content: bytes) -> Manifest:
     """Raises ManifestDamaged."""
+    return _decoded(BytesIO(content))
+
+
+def _decoded(content: BinaryIO) -> Manifest:
+    """Raises ManifestDamaged."""
     try:
-        *lines, end = content.splitlines(keepends=True)
-        if json.loads(end) != {"sha256": hashlib.sha256(b"".join(lines)).hexdigest()}:
-            raise ManifestDamaged("its checksum does not fit its lines")
-        head, *rows = json.loads(b"[" + b",".join(lines) + b"]")  # at once: many times faster than line by line
+        lines = islice(content, _checked(content))
+        head = json.loads(next(lines))
         if head["version"] != VERSION:
             raise ManifestDamaged(f"its version is {head['version']}, this velobuild knows {VERSION}")
-        files = {path: OutputFile(path, sha256, size, PHASES[phase]) for path, sha256, size, phase in rows}
+        files: dict[str, OutputFile] = {}
+        while piece := b",".join(islice(lines, LINES_TOGETHER)):  # many times faster than line by line
+            rows = json.loads(b"[" + piece + b"]")
+            files.update((path, OutputFile(path, sha256, size, PHASES[phase])) for path, sha256, size, phase in rows)
         created_at = datetime.fromisoformat(head["created_at"])
         return Manifest(head["release"], files, head["meta"], created_at, head["previous"])
     except ManifestDamaged:
         raise
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, StopIteration) as error:
         raise ManifestDamaged("it is not written as a manifest is") from error
+
+
+def _checked(content: BinaryIO) -> int:
+    """How many lines there are before the checksum; `content` is at its beginning then. Raises ManifestDamaged where
+    the checksum is that of other lines, ValueError where there is none."""
+    checksum, count, end = hashlib.sha256(), 0, b""
+    for line in content:
+        if count:
+            checksum.update(end)
+        count, end = count + 1, line
+    if json.loads(end) != {"sha256": checksum.hexdigest()}:
+        raise ManifestDamaged("its checksum does not fit its lines")
+    content.seek(0)
+    return count - 1
 
 
 def read(file: Path) -> Manifest | None:
     """The manifest in a file, None if there is no file. Raises GuardRefused VB5004 if it is damaged, OutputError."""
-    with disk_errors("the manifest cannot be read", file):
-        try:
-            content = file.read_bytes()
-        except FileNotFoundError:
-            return None
     try:
-        return decode(content)
+        with disk_errors("the manifest cannot be read", file):
+            try:
+                with file.open("rb") as content:
+                    return _decoded(content)
+            except FileNotFoundError:
+                return None
     except ManifestDamaged as error:
         raise damaged(f"the manifest cannot be trusted: {error}", file) from error
+
+
+def previous_in(file: Path) -> int | None:
+    """The release that was live before, as the first line says, for which no checksum speaks; None where it says
+    nothing. Raises OutputError."""
+    with disk_errors("the manifest cannot be read", file):
+        try:
+            with file.open("rb") as content:
+                previous = json.loads(content.readline())["previous"]
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            return None
+    return previous if isinstance(previous, int) else None
 
 
 def damaged(what: str, where: Path | str) -> GuardRefused:

@@ -150,9 +150,11 @@ class Shelf:
 
     def prune(self, keep: int) -> bool:
         """Remove the oldest beyond `keep`, never the live one, the one before it, or one that is held."""
-        live, now = self.live(), self.history()
+        live, now = self.live_number(), self.history()
         numbers = self.numbers()
-        spared = {self.live_number(), now.previous, now.held, live.previous if live else None}
+        # The first line is enough: a build that reads back all that it published holds the site's files twice.
+        before = None if live is None else manifest.previous_in(self.manifest_file(live))
+        spared = {live, now.previous, now.held, before}
         others = [number for number in numbers if number not in spared]
         room = max(keep - (len(numbers) - len(others)), 0)
         gone = others[: max(len(others) - room, 0)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Protocol
 
 from velobuild.errors import OutputError
@@ -207,6 +207,7 @@ class Staging:
         Where no byte differs from the live release nothing is published: `release` is None and every change is
         UNCHANGED. Raises GuardRefused, OutputError; the live site is then as it was, and the folder is gone.
         """
+        self._claims = Claims()  # No file comes after this, and a large site has as many claims as files.
         try:
             old = self.live.files if self.live else manifest.NOTHING
             changes = manifest.compare(old, self._files, self._damaged)
@@ -216,7 +217,8 @@ class Staging:
                     self._home.restamp(replace(self.live, meta=dict(meta)))
                 return Published(None, changes)
             self._link_kept()
-            staged = Staged(self.folder, self.live, dict(self._files), changes)
+            files = MappingProxyType(self._files)  # of which there will be no more
+            staged = Staged(self.folder, self.live, files, changes)
             self._verify(staged)
             for guard in guards:
                 guard(staged)
@@ -224,7 +226,7 @@ class Staging:
             self.discard()
             raise
         self._over = True  # from here on the folder is the home's
-        new = Manifest(None, dict(self._files), dict(meta), self._now, self.live.release if self.live else None)
+        new = Manifest(None, files, dict(meta), self._now, self.live.release if self.live else None)
         return Published(self._home.commit(self.folder, new, self.live), changes)
 
     def discard(self) -> None:

@@ -57,8 +57,10 @@ class RenderedFile:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What became of a chunk of targets: files, failures, findings about content, and the answers to new queries."""
+    """What became of a chunk of targets, of which the first is the job's target number `start`: files, failures,
+    findings about content, and the answers to new queries."""
 
+    start: int = 0
     files: tuple[RenderedFile, ...] = ()
     failed: tuple[RenderFailed, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
@@ -141,19 +143,19 @@ def render_all(job: RenderJob, *, jobs: int) -> Iterator[Rendered]:
             connection = snapshot(connect(job.site.state / FILE_NAME, read_only=True))
             opened.callback(connection.close)
             rendering.append(Rendering(Reader(connection, job.site), job.theme))
-        return _render(job, rendering[0], job.targets[start : start + CHUNK])
+        return _render(job, rendering[0], start)
 
     # A reader that is left open keeps SQLite from folding the write-ahead log into the file when the build ends.
     with ExitStack() as opened:
         yield from _spread(chunk, len(job.targets), worker_count(jobs, len(job.targets)))
 
 
-def _render(job: RenderJob, rendering: Rendering, targets: Sequence[Target]) -> Rendered:
+def _render(job: RenderJob, rendering: Rendering, start: int) -> Rendered:
     made: list[RenderedFile] = []
     failed: list[RenderFailed] = []
     reader = rendering.reader
     with Alarm(job.site.config.limits.render_s) as alarm:
-        for target in targets:
+        for target in job.targets[start : start + CHUNK]:
             reader.begin()
             started = time.perf_counter_ns()
             try:
@@ -172,7 +174,7 @@ def _render(job: RenderJob, rendering: Rendering, targets: Sequence[Target]) -> 
     warnings = tuple(reader.warnings)
     reader.warnings.clear()
     recording_us, reader.recording_ns = reader.recording_ns // 1000, 0
-    return Rendered(tuple(made), tuple(failed), warnings, reader.new_answers(), recording_us)
+    return Rendered(start, tuple(made), tuple(failed), warnings, reader.new_answers(), recording_us)
 
 
 class Alarm:

@@ -121,8 +121,8 @@ def render(
     warned: dict[tuple[str, str | None], Diagnostic] = {}
     for rendered in render_all(job, jobs=job.site.config.build.jobs):
         for one in rendered.files:
-            if not one.same:
-                staging.record(one.file, stamped=True)
+            if one.mark is not None:
+                staging.record(one.file, stamped=True, mark=one.mark)
             elif staging.keep(one.file.path) is None:
                 again.append(by_path[one.file.path])
         tracing.made(_made(rendered, by_path, causes), rendered.answers)

@@ -22,7 +22,7 @@ from velobuild.errors import ContentProblem, Diagnostic
 from velobuild.graph.bodies import PreparedBody, prepare_body
 from velobuild.graph.reader import Reader
 from velobuild.graph.site import Site
-from velobuild.model.outputs import OutputFile, Target
+from velobuild.model.outputs import Mark, OutputFile, Target
 from velobuild.model.reads import Answer, Reads
 from velobuild.render.spreading import spread
 from velobuild.render.theme import Theme
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 PARALLEL_FROM = 200
 CHUNK = 64
 
-Write = Callable[[OutputFile, bytes], None]
+Write = Callable[[OutputFile, bytes], Mark]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,17 @@ class RenderFailed:
 
 @dataclass(frozen=True, slots=True)
 class RenderedFile:
-    """One target's file, all that it read, and how long it took. `same`: the live file has these bytes."""
+    """One target's file, all that it read, and how long it took. `mark` is None where the live file has these bytes."""
 
     file: OutputFile
-    same: bool
+    mark: Mark | None
     reads: Reads
     render_us: int
+
+    @property
+    def same(self) -> bool:
+        """Whether the live file has these bytes."""
+        return self.mark is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,8 @@ class Bodies:
 
 @dataclass(frozen=True, slots=True)
 class RenderJob:
-    """All that a worker needs. `live` maps a path to the hash of the live file; `write` puts a new file there."""
+    """All that a worker needs. `live` maps a path to the hash of the live file; `write` puts a new file
+    there."""
 
     site: Site
     theme: Theme
@@ -167,11 +173,9 @@ def _render(job: RenderJob, rendering: Rendering, targets: Sequence[Target]) -> 
                 continue
             took = (time.perf_counter_ns() - started) // 1000
             sha256 = hashlib.sha256(content).hexdigest()
-            same = job.live.get(path) == sha256
             file = OutputFile(path, sha256, len(content), phase)
-            if not same:
-                job.write(file, content)
-            made.append(RenderedFile(file, same, reader.taken(), took))
+            mark = None if job.live.get(path) == sha256 else job.write(file, content)
+            made.append(RenderedFile(file, mark, reader.taken(), took))
     warnings = tuple(reader.warnings)
     reader.warnings.clear()
     recording_us, reader.recording_ns = reader.recording_ns // 1000, 0

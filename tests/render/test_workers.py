@@ -18,7 +18,7 @@ from velobuild.config.schema import LimitsConfig
 from velobuild.errors import ContentProblem, Diagnostic, OutputError, SourceUnavailable
 from velobuild.graph.routes import expand
 from velobuild.model.entries import BodyFormat
-from velobuild.model.outputs import OutputFile, Target
+from velobuild.model.outputs import UNMARKED, Mark, OutputFile, Target
 from velobuild.publish.releases import Writer
 from velobuild.render.workers import PARALLEL_FROM, Alarm, RenderJob, Write, prepare_bodies, render_all, worker_count
 
@@ -106,13 +106,14 @@ def test_one_post_that_fails_is_reported_and_the_others_are_made(tmp_path: Path)
 TESTS = os.getpid()
 
 
-def dies(file: OutputFile, content: bytes) -> None:
+def dies(file: OutputFile, content: bytes) -> Mark:
     assert os.getpid() != TESTS, "no worker was made"
     if file.path == "p007/index.html":
         os.kill(os.getpid(), signal.SIGKILL)
+    return UNMARKED
 
 
-def is_full(file: OutputFile, content: bytes) -> None:
+def is_full(file: OutputFile, content: bytes) -> Mark:
     raise OutputError("the disk is full", code="VB6001", where=file.path, hint="free some space")
 
 

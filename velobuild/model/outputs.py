@@ -52,6 +52,12 @@ class OutputFile:
     phase: Phase = Phase.PAGES
 
 
+Mark = tuple[int, int]
+"""A written file's inode and the time of its last change (ns): another one as soon as anybody writes to the file, sets
+its times or its mode, or puts another in its place."""
+UNMARKED: Mark = (0, 0)
+
+
 class OutputKind(StrEnum):
     """What happened to a path between two releases."""
 

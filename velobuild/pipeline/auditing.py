@@ -23,7 +23,7 @@ from velobuild.graph.bodies import prepare_body, recipe_of
 from velobuild.graph.routes import expand
 from velobuild.graph.site import Site
 from velobuild.graph.trace import Output
-from velobuild.model.outputs import OutputFile, Phase
+from velobuild.model.outputs import UNMARKED, Mark, OutputFile, Phase
 from velobuild.model.ports import Clock, Warn, utc_now
 from velobuild.pipeline.noting import UNSHOWN
 from velobuild.pipeline.opening import opened, publisher_of
@@ -192,8 +192,9 @@ class _Auditing:
                     yield Finding("page", output.target.url, what, f"A change may pass this page by. {ANEW}")
 
 
-def _not_written(file: OutputFile, content: bytes) -> None:
+def _not_written(file: OutputFile, content: bytes) -> Mark:
     """Its hash is all that is wanted."""
+    return UNMARKED
 
 
 def _fault(place: Path, file: OutputFile, *, read: bool) -> str | None:

@@ -130,8 +130,8 @@ def render(run: Run, job: RenderJob, staging: Staging, tracing: Tracing, plan: P
     for rendered in render_all(job, jobs=job.site.config.build.jobs):
         by_path = {target.path: target for target in job.targets[rendered.start : rendered.start + CHUNK]}
         for one in rendered.files:
-            if not one.same:
-                staging.record(one.file, stamped=True)
+            if one.mark is not None:
+                staging.record(one.file, stamped=True, mark=one.mark)
             elif staging.keep(one.file.path) is None:
                 again.append(by_path[one.file.path])
         tracing.made(_made(rendered, by_path, plan), rendered.answers)

@@ -22,7 +22,7 @@ FILE_MODE = 0o644
 FOLDER_MODE = 0o755
 CHUNK_BYTES = 1 << 16
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: opening a FIFO that someone put in a file's place must not wait for a writer.
 READ_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -175,10 +175,12 @@ def _enter(here: int, name: str, *, create: bool) -> int:
     return there
 
 
-def _set_mode(opened: int, found: os.stat_result, mode: int) -> None:
-    """The umask, or a default of the folder above, may have given another one."""
-    if stat.S_IMODE(found.st_mode) != mode:
-        os.fchmod(opened, mode)
+def _set_mode(opened: int, found: os.stat_result, mode: int) -> bool:
+    """Whether it had another mode: the umask, or a default of the folder above, may have given one."""
+    if stat.S_IMODE(found.st_mode) == mode:
+        return False
+    os.fchmod(opened, mode)
+    return True
 
 
 @contextmanager
@@ -199,12 +201,17 @@ def create_file(root: Path, path: str, chunks: Iterable[bytes], *, mtime_s: int 
 
 def create_in(parent: int, name: str, chunks: Iterable[bytes], *, mtime_s: int | None = None) -> None:
     """`create_file` in an open folder."""
+    with created(parent, name) as file:
+        write_all(file, chunks, mtime_s)
+
+
+@contextmanager
+def created(parent: int, name: str) -> Iterator[int]:
+    """A new file, open; gone again if the block fails."""
     file = os.open(name, NEW_FILE, FILE_MODE, dir_fd=parent)
     try:
         try:
-            _write_all(file, chunks)
-            if mtime_s is not None:
-                os.utime(file, (mtime_s, mtime_s))
+            yield file
         finally:
             os.close(file)
     except BaseException:
@@ -213,7 +220,8 @@ def create_in(parent: int, name: str, chunks: Iterable[bytes], *, mtime_s: int |
         raise
 
 
-def _write_all(file: int, chunks: Iterable[bytes]) -> None:
+def write_all(file: int, chunks: Iterable[bytes], mtime_s: int | None) -> os.stat_result:
+    """What the file is in the end, with its time and its mode."""
     size = 0
     for chunk in chunks:
         left = memoryview(chunk)
@@ -223,10 +231,12 @@ def _write_all(file: int, chunks: Iterable[bytes]) -> None:
             if written == 0:
                 raise OSError(errno.EIO, "nothing could be written")
             left = left[written:]
+    if mtime_s is not None:
+        os.utime(file, (mtime_s, mtime_s))
     found = os.fstat(file)
     if found.st_size != size:
         raise OSError(errno.EIO, f"the file has {found.st_size} bytes, {size} were written")
-    _set_mode(file, found, FILE_MODE)
+    return os.fstat(file) if _set_mode(file, found, FILE_MODE) else found
 
 
 @contextmanager

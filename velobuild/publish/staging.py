@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,11 +16,12 @@ from types import MappingProxyType, TracebackType
 from typing import Protocol
 
 from velobuild.errors import OutputError
-from velobuild.model.outputs import OutputFile, OutputKind, Phase, Published
+from velobuild.model.outputs import UNMARKED, Mark, OutputFile, OutputKind, Phase, Published
 from velobuild.publish import disk, manifest
 from velobuild.publish.disk import Descent, Identity, disk_errors, remove_tree
 from velobuild.publish.guard import Guard, Staged
 from velobuild.publish.manifest import Manifest
+from velobuild.publish.marks import create_marked, is_untouched
 from velobuild.publish.paths import Claims, check_path
 
 
@@ -52,13 +54,14 @@ class Writer:
         self._descent = Descent(folder)
         self._stamp = stamp
 
-    def __call__(self, file: OutputFile, content: bytes) -> None:
-        """The file, as its description says it. Raises GuardRefused VB5003 for an unsafe path, OutputError if the bytes
-        did not all reach the file."""
+    def __call__(self, file: OutputFile, content: bytes) -> Mark:
+        """The file, as its description says it, read back. Raises GuardRefused VB5003 for an unsafe path, OutputError
+        if the bytes did not all reach the file."""
         check_path(file.path)
         with disk_errors("a file could not be written", file.path):
             parent, name = self._descent.parent_of(file.path, create=True)
-            disk.create_in(parent, name, [content], mtime_s=self._stamp(file.path) if self._stamp else None)
+            mtime_s = self._stamp(file.path) if self._stamp else None
+            return create_marked(parent, name, content, mtime_s=mtime_s)
 
     def __enter__(self) -> Writer:
         return self
@@ -107,6 +110,7 @@ class Staging:
         self._now = now
         self._claims = Claims()
         self._files: dict[str, OutputFile] = {}
+        self._marks = array("Q")  # two numbers for each of the files, in their order
         self._kept: dict[str, Identity] = {}
         self._linked: dict[str, Identity] = {}
         self._damaged: set[str] = set()
@@ -133,10 +137,9 @@ class Staging:
                 self._create(path, lambda: [content])
         return self._add(file)
 
-    def record(self, file: OutputFile, *, stamped: bool = False) -> OutputFile:
-        """Take in a file that a worker wrote below `folder` with a `Writer`. Its bytes are checked in `publish`.
-
-        `stamped`: with `stamp`.
+    def record(self, file: OutputFile, *, stamped: bool = False, mark: Mark = UNMARKED) -> OutputFile:
+        """Take in a file that a worker wrote below `folder` with a `Writer`, which gave the mark. Its bytes are checked
+        in `publish`, unless it still has this mark. `stamped`: with `stamp`.
         """
         with self._claimed(file.path), disk_errors("a staged file cannot be recorded", file.path):
             reused = self._reuse(file)
@@ -147,7 +150,7 @@ class Staging:
                     else:
                         mtime_s = self.stamp(file.path)
                         os.utime(name, (mtime_s, mtime_s), dir_fd=parent, follow_symlinks=False)
-        return self._add(file)
+        return self._add(file, UNMARKED if reused else mark)
 
     @property
     def stamp(self) -> Stamp:
@@ -236,8 +239,9 @@ class Staging:
             with suppress(OSError):
                 remove_tree(self.folder)
 
-    def _add(self, file: OutputFile) -> OutputFile:
+    def _add(self, file: OutputFile, mark: Mark = UNMARKED) -> OutputFile:
         self._files[file.path] = file
+        self._marks.extend(mark)
         return file
 
     @contextmanager
@@ -322,15 +326,17 @@ class Staging:
     def _verify(self, staged: Staged) -> None:
         """The folder holds what the manifest will say, no more and no less.
 
-        Files that were linked after their hash was checked are compared by inode, size and mtime; all others are
-        read back, so that a write the disk lost is seen while the old site is still live.
+        Files that were linked after their hash was checked are compared by inode, size and mtime; those that were read
+        back when they were written, by inode, size and ctime; all others, and those that are not as they were, are read
+        now, so that a write the disk lost is seen while the old site is still live.
         """
         expected = set(staged.files if self._home.shares_inodes else staged.written)
         with disk_errors("the staged release cannot be verified", self.folder):
             found = set(disk.files_below(self.folder))
             wrong = sorted(expected ^ found)
             with Descent(self.folder) as descent:
-                wrong += [path for path in sorted(expected & found) if not self._is_sound(self._files[path], descent)]
+                to_read = self._touched(expected & found)
+                wrong += [path for path in sorted(to_read) if not self._is_sound(self._files[path], descent)]
         if wrong:
             raise OutputError(
                 f"{len(wrong)} staged files are not what was written",
@@ -338,6 +344,15 @@ class Staging:
                 where=", ".join(wrong[:5]),
                 hint="nothing was published; build again, and look at the disk if it happens twice",
             )
+
+    def _touched(self, among: Container[str]) -> list[str]:
+        """Those of the paths whose files are not as their writer left them, or have no mark."""
+        marks = zip(self._marks[::2], self._marks[1::2], strict=True)
+        return [
+            path
+            for (path, file), mark in zip(self._files.items(), marks, strict=True)
+            if path in among and (mark == UNMARKED or not is_untouched(self.folder, file, mark))
+        ]
 
     def _is_sound(self, file: OutputFile, descent: Descent) -> bool:
         parent, name = descent.parent_of(file.path)

@@ -6,7 +6,6 @@ the parent writes rows and publishes. Order of results never depends on which wo
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import os
 import signal
@@ -16,15 +15,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
 from velobuild.content.database import FILE_NAME, Connection, connect, snapshot
-from velobuild.errors import ContentProblem, Diagnostic, OutputError
+from velobuild.errors import ContentProblem, Diagnostic
 from velobuild.graph.bodies import PreparedBody, prepare_body
 from velobuild.graph.reader import Reader
 from velobuild.graph.site import Site
-from velobuild.model.outputs import OutputFile, Target
+from velobuild.model.outputs import Mark, OutputFile, Target
 from velobuild.model.reads import Answer, Reads
+from velobuild.render.spreading import spread
 from velobuild.render.theme import Theme
 
 if TYPE_CHECKING:
@@ -32,9 +32,8 @@ if TYPE_CHECKING:
 
 PARALLEL_FROM = 200
 CHUNK = 64
-T = TypeVar("T")
 
-Write = Callable[[OutputFile, bytes], None]
+Write = Callable[[OutputFile, bytes], Mark]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +46,17 @@ class RenderFailed:
 
 @dataclass(frozen=True, slots=True)
 class RenderedFile:
-    """One target's file, all that it read, and how long it took. `same`: the live file has these bytes."""
+    """One target's file, all that it read, and how long it took. `mark` is None where the live file has these bytes."""
 
     file: OutputFile
-    same: bool
+    mark: Mark | None
     reads: Reads
     render_us: int
+
+    @property
+    def same(self) -> bool:
+        """Whether the live file has these bytes."""
+        return self.mark is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,8 @@ class Bodies:
 
 @dataclass(frozen=True, slots=True)
 class RenderJob:
-    """All that a worker needs. `live` maps a path to the hash of the live file; `write` puts a new file there."""
+    """All that a worker needs. `live` maps a path to the hash of the live file; `write` puts a new file
+    there."""
 
     site: Site
     theme: Theme
@@ -128,13 +133,13 @@ def prepare_bodies(site: Site, post_ids: Sequence[str], *, jobs: int) -> Iterato
         return Bodies(tuple(done), failed)
 
     with ExitStack() as opened:
-        yield from _spread(chunk, len(post_ids), worker_count(jobs, len(post_ids)))
+        yield from spread(chunk, range(0, len(post_ids), CHUNK), (), worker_count(jobs, len(post_ids)))
 
 
 def render_all(job: RenderJob, *, jobs: int) -> Iterator[Rendered]:
-    """Render the job's targets, in chunks, in their order."""
+    """Render the job's targets, in chunks: posts in their order, and among them lists in theirs."""
     # Not before: a build that finds nothing to do needs no Jinja. Not later: forked workers share what is loaded.
-    from velobuild.render.renderers import Rendering
+    from velobuild.render.renderers import LISTS, Rendering
 
     rendering: list[Rendering] = []
 
@@ -147,7 +152,11 @@ def render_all(job: RenderJob, *, jobs: int) -> Iterator[Rendered]:
 
     # A reader that is left open keeps SQLite from folding the write-ahead log into the file when the build ends.
     with ExitStack() as opened:
-        yield from _spread(chunk, len(job.targets), worker_count(jobs, len(job.targets)))
+        # Lists show the same summaries over and over, and each worker that makes lists makes all of them.
+        starts = range(0, len(job.targets), CHUNK)
+        lists = [start for start in starts if job.targets[start].route in LISTS]
+        others = [start for start in starts if job.targets[start].route not in LISTS]
+        yield from spread(chunk, others, lists, worker_count(jobs, len(job.targets)))
 
 
 def _render(job: RenderJob, rendering: Rendering, start: int) -> Rendered:
@@ -166,11 +175,9 @@ def _render(job: RenderJob, rendering: Rendering, start: int) -> Rendered:
                 continue
             took = (time.perf_counter_ns() - started) // 1000
             sha256 = hashlib.sha256(content).hexdigest()
-            same = job.live.get(path) == sha256
             file = OutputFile(path, sha256, len(content), phase)
-            if not same:
-                job.write(file, content)
-            made.append(RenderedFile(file, same, reader.taken(), took))
+            mark = None if job.live.get(path) == sha256 else job.write(file, content)
+            made.append(RenderedFile(file, mark, reader.taken(), took))
     warnings = tuple(reader.warnings)
     reader.warnings.clear()
     recording_us, reader.recording_ns = reader.recording_ns // 1000, 0
@@ -220,62 +227,3 @@ class Alarm:
                 where=self._where,
                 hint="look for a loop in the template, or raise [limits] render_s",
             )
-
-
-_chunk: Callable[[int], object] | None = None
-
-
-def _call(start: int) -> object:
-    assert _chunk is not None
-    return _chunk(start)
-
-
-def _begin_worker(parent: int) -> None:
-    # Little of what a page leaves behind goes round in circles: looking for those seldom is enough.
-    gc.set_threshold(20_000, 20, 20)
-    # The parent decides what an interrupt means; a worker whose parent is gone must not go on writing.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _die_with_parent()
-    if os.getppid() != parent:  # It was gone before we asked to go with it.
-        os._exit(1)
-
-
-def _die_with_parent() -> None:
-    """Linux ends this process when its parent dies (prctl PR_SET_PDEATHSIG); elsewhere the pool's pipe does."""
-    import ctypes
-
-    try:
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-    except (OSError, AttributeError):
-        return
-
-
-def _spread(chunk: Callable[[int], T], items: int, workers: int) -> Iterator[T]:
-    """`chunk` for every start of a chunk, in order: here, or in forked processes that inherit all it refers to."""
-    starts = range(0, items, CHUNK)
-    if not workers:
-        yield from map(chunk, starts)
-        return
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
-
-    global _chunk
-    _chunk = chunk
-    gc.freeze()  # without a collection before: what is garbage stays shared as well
-    try:
-        with ProcessPoolExecutor(
-            workers, mp_context=multiprocessing.get_context("fork"), initializer=_begin_worker, initargs=(os.getpid(),)
-        ) as pool:
-            for result in pool.map(_call, starts):
-                yield cast(T, result)
-    except BrokenProcessPool as error:
-        raise OutputError(
-            "a worker process was ended from outside, perhaps for want of memory",
-            code="VB6002",
-            hint="build with fewer workers: --jobs 1",
-        ) from error
-    finally:
-        _chunk = None
-        gc.unfreeze()

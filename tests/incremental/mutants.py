@@ -292,6 +292,13 @@ MUTANTS = (
         "        if False:",
     ),
     Mutant(
+        "that the recipe was kept for another configuration",
+        "the_configuration_changes",
+        "velobuild/pipeline/recipe.py",
+        "    if _last is None or _last[0] != inputs:",
+        "    if _last is None:",
+    ),
+    Mutant(
         "that a page of a list moved",
         "a_list_gets_a_page_and_loses_it",
         "velobuild/graph/routes.py",

@@ -19,6 +19,7 @@ from velobuild.graph.answers import POSTS, Answers
 from velobuild.graph.bodies import link_name, recipe_of
 from velobuild.graph.changes import Cause, Changed
 from velobuild.graph.named import ABSENT, Named
+from velobuild.graph.posts import minutes_of
 from velobuild.graph.reader import Reader
 from velobuild.graph.trace import Trace
 from velobuild.markup.prepare import Prepared, decode
@@ -28,7 +29,7 @@ from velobuild.model.locales import tag_locale
 from velobuild.model.reads import EVERY_FIELD, Field, Image, touched
 
 COUNTED = "posts came, went or got other dates"
-BODY_FIELDS = Field.CONTENT | Field.EXCERPT | Field.TOC | Field.WORDS | Field.PICTURE
+BODY_FIELDS = Field.CONTENT | Field.EXCERPT | Field.TOC | Field.WORDS | Field.MINUTES | Field.PICTURE
 NOW = (
     "SELECT num, path, permalink.slug, post.sort_at, value, input "
     "FROM post JOIN permalink ON permalink.post_id = post.id "
@@ -190,6 +191,8 @@ class Differences:
             fields |= Field.TOC
         if old.words != new.words:
             fields |= Field.WORDS
+        if minutes_of(old.words) != minutes_of(new.words):
+            fields |= Field.MINUTES
         if [ref for ref in old.refs if ref.kind == "image"] != [ref for ref in new.refs if ref.kind == "image"]:
             fields |= Field.PICTURE
         return fields

@@ -37,9 +37,11 @@ class Field(IntFlag):
     AUTHOR = 1 << 15
     SEO = 1 << 16
     EXTRA = 1 << 17
+    # Apart from the words, which every edit changes: lists show how long a post takes to read.
+    MINUTES = 1 << 18
 
 
-EVERY_FIELD = Field((1 << 18) - 1)
+EVERY_FIELD = Field((1 << 19) - 1)
 OPEN_LOW, OPEN_HIGH = "", "A"
 """Before and after every timestamp."""
 

@@ -64,7 +64,7 @@ def first_document(lines: Iterable[str]) -> Any:
     raise EOFError(f"the service ended before it said where it listens: {text!r}")
 
 
-def measure(folder: Path, cms: Running, ids: list[str], edits: int) -> dict[str, Any]:
+def measure(folder: Path, cms: Running, posts: list[tuple[str, str]], edits: int) -> dict[str, Any]:
     site, variables = site_of(folder, cms, cms.create_key("benchmark"))
     command = [sys.executable, "-m", "velobuild"]
     subprocess.run([*command, "build", "-q"], cwd=site, env=variables, check=True, stdout=subprocess.DEVNULL)
@@ -81,10 +81,10 @@ def measure(folder: Path, cms: Running, ids: list[str], edits: int) -> dict[str,
                 while fares()["status"]["builds_total"] < 1:
                     time.sleep(0.1)
                 cms.add_webhook(hook, secret=SECRET)
-                records = [one_edit(client, cms, ids[len(ids) * n // edits], n) for n in range(edits)]
+                records = [one_edit(client, cms, *posts[len(posts) * n // edits], n) for n in range(edits)]
             took = [record["live_after_ms"] for record in records]
             return {
-                "posts": len(ids),
+                "posts": len(posts),
                 "edits": edits,
                 "median_ms": round(median(took)),
                 "p95_ms": round(quantiles(took, n=20)[-1]),
@@ -106,9 +106,9 @@ def until(stage: str) -> Callable[[Mapping[str, Any]], float]:
     return of
 
 
-def one_edit(client: httpx.Client, cms: Running, id: str, number: int) -> Mapping[str, Any]:
-    """Edit a post; the record of its delivery, once the page is live."""
-    cms.update_post(id, content_html=f"<p>Edit {number}</p>")
+def one_edit(client: httpx.Client, cms: Running, id: str, body: str, number: int) -> Mapping[str, Any]:
+    """Add a line to a post's text; the record of its delivery, once the page is live."""
+    cms.update_post(id, content_html=f"{body}\n<p>Edit {number}</p>")
     while True:
         answer = client.get(f"/sites/site/posts/{id}.json")
         if answer.status_code == 200 and "live_after_ms" in answer.json()[0]:
@@ -129,7 +129,8 @@ def main() -> None:
         known = ("title", "slug", "status", "content_html", "tags", "published_at", "excerpt", "updated", "created")
         made = [{k: v for k, v in post.items() if k in known} for post in corpus.posts(given.posts)]
         ids = cms.create_posts(made)
-        print(json.dumps(measure(Path(folder), cms, ids, given.edits)))
+        posts = [(id, post["content_html"]) for id, post in zip(ids, made, strict=True)]
+        print(json.dumps(measure(Path(folder), cms, posts, given.edits)))
 
 
 if __name__ == "__main__":

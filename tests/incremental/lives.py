@@ -148,6 +148,12 @@ def a_body_is_edited(living: Living) -> None:
 
 
 @life
+def a_body_takes_longer_to_read(living: Living) -> None:
+    begun(living, ("tea",), ()).post("p0", body=f"<p>{'word ' * 300}</p>").same_as_clean()
+    living.post("p0", body=f"<p>{'word ' * 600}</p>").same_as_clean()  # with the same excerpt
+
+
+@life
 def a_post_is_updated_and_says_when(living: Living) -> None:
     begun(living, (), ()).post("p0", updated_at=NOON + timedelta(days=1)).same_as_clean()
 

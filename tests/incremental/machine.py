@@ -35,6 +35,7 @@ PIECES = st.sampled_from(
         "<h2>Heading</h2><p>More</p>",
         "<h3>Another</h3>",
         '<pre><code class="language-python">x = 1</code></pre>',
+        f"<p>{'Long. ' * 250}</p>",
     ]
 )
 BODIES = st.lists(PIECES, min_size=1, max_size=4).map("".join)

@@ -132,6 +132,13 @@ MUTANTS = (
         "        for image in (old, new):\n            if image is None:",
         "        for image in (new,):\n            if image is None:",
     ),
+    Mutant(
+        "how long a post takes to read",
+        "a_body_takes_longer_to_read",
+        INVALIDATE,
+        "            fields |= Field.MINUTES\n",
+        "            pass\n",
+    ),
     Mutant("links to what moved", "a_link_to_a_post_that_moves", INVALIDATE, "        self._links(names)\n", ""),
     Mutant(
         "whose tag is called otherwise now",
@@ -291,6 +298,13 @@ MUTANTS = (
         TRACING,
         "        if recipe != self._recipe:",
         "        if False:",
+    ),
+    Mutant(
+        "that the recipe was kept for another configuration",
+        "the_configuration_changes",
+        "velobuild/pipeline/recipe.py",
+        "    if _last is None or _last[0] != inputs:",
+        "    if _last is None:",
     ),
     Mutant(
         "that a page of a list moved",

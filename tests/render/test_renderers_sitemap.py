@@ -9,7 +9,7 @@ from lxml import etree
 
 from tests.graph.rig import NOON, dated, post
 from tests.render.stage import EVERY, MANIFEST, theme_of, themed
-from velobuild.graph.routes import SITEMAP_POSTS_MAX
+from velobuild.graph.sitemaps import SITEMAP_POSTS_MAX
 from velobuild.render.renderers import Rendering
 
 LOC = "{http://www.sitemaps.org/schemas/sitemap/0.9}loc"

@@ -41,7 +41,7 @@ def test_an_edited_body_that_brings_another_excerpt_says_why_lists_show_it(built
     built.post("p1", "Other words.", day=27, tags="jam", excerpt='""').builds()
 
     first = "The post “P1” was edited in its text, whose beginning is its excerpt."
-    assert built.why("/") == f"{first} This page shows its excerpt and number of words."
+    assert built.why("/") == f"{first} This page shows its excerpt."
     assert [group["because"] for group in built.does("explain", "--all")["groups"]] == [[first]]
 
 
@@ -62,7 +62,7 @@ def test_a_page_that_stayed_says_what_changed_and_why_that_is_nothing_to_it(buil
     assert line.startswith("The post “P1” was edited (body); of that post this page reads only: title")
     assert "body" not in line.partition("only:")[2]
     (body,) = (line for line in home["did_not_matter"] if "body" in line)
-    assert body == "the body of the 5 posts that it names, as long as its excerpt and number of words stay the same"
+    assert body == "the body of the 5 posts that it names, as long as its excerpt and reading time stay the same"
 
 
 def test_a_retag_names_the_list_that_it_altered(built: Written) -> None:

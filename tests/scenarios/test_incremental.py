@@ -137,6 +137,18 @@ def test_a_body_edit_renders_the_page_alone(made: Large) -> None:
     assert made.rendered() == {page(made, "p0300")}
 
 
+def test_a_longer_body_that_takes_no_longer_to_read_renders_the_page_alone(made: Large) -> None:
+    made.living.post("p0309", body=body(309, "Mended and explained"))
+    assert made.rendered() == {page(made, "p0309")}
+
+
+def test_a_body_that_takes_longer_to_read_renders_the_lists_that_say_so(made: Large) -> None:
+    made.living.post("p0310", body=body(310, "more " * 300))
+    found = made.rendered()
+    assert page(made, "p0310") in found
+    assert bool(lists(found)) == is_plain(made)
+
+
 def test_a_body_edit_that_the_cms_dates_renders_the_sitemap_of_its_month_too(made: Large) -> None:
     made.living.post("p0301", body=body(301, "Mended"), updated_at=NOON)
     assert made.rendered() == {page(made, "p0301"), *made.sitemap_of(301)}

@@ -201,9 +201,9 @@ class Tallies:
         found = ((year_of_value(facet.removeprefix("year=")), posts) for facet, posts in rows)
         return sorted(((year, posts) for (own, year), posts in found if own == locale), reverse=True)
 
-    def months(self) -> list[tuple[str, int]]:
-        """(`2026-05` in UTC, posts), oldest first."""
-        return self._spans("month=")
+    def months(self, one: str = "") -> list[tuple[str, int]]:
+        """(`2026-05` in UTC, posts), oldest first; of one month alone if one is named."""
+        return self._spans("month=", one)
 
     def days(self, month: str) -> list[tuple[str, int]]:
         """(`2026-05-17` in UTC, posts) of a month, oldest first."""

@@ -20,6 +20,7 @@ from velobuild.graph.bodies import link_name, recipe_of
 from velobuild.graph.changes import BECAUSE, Cause, Changed, field_names
 from velobuild.graph.fates import altered_places, fate_of_file, fate_of_post
 from velobuild.graph.named import Named
+from velobuild.graph.posts import minutes_of
 from velobuild.graph.reader import Reader
 from velobuild.graph.trace import Trace
 from velobuild.markup.prepare import Prepared, decode
@@ -192,6 +193,8 @@ class Differences:
             fields |= Field.TOC
         if old.words != new.words:
             fields |= Field.WORDS
+        if minutes_of(old.words) != minutes_of(new.words):
+            fields |= Field.MINUTES
         if [ref for ref in old.refs if ref.kind == "image"] != [ref for ref in new.refs if ref.kind == "image"]:
             fields |= Field.PICTURE
         return fields

@@ -177,7 +177,8 @@ class Linking:
         return self._by_slug(path, locale)
 
     def _is_there(self, path: str) -> bool:
-        return path in self._pages.fixed_paths or self._connection.execute(AT_PATH, (path,)).fetchone() is not None
+        # Posts first: most links lead to one, and the other paths are as many as the tags.
+        return self._connection.execute(AT_PATH, (path,)).fetchone() is not None or path in self._pages.fixed_paths
 
     def _by_slug(self, path: str, locale: str) -> str | None:
         """The post that the path's last part names, where the CMS's own site may lay posts out otherwise than ours."""

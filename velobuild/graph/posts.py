@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 WORDS_PER_MINUTE = 220
 
 
+def minutes_of(words: int) -> int:
+    """How long so many words take to read, in whole minutes."""
+    return max(1, math.ceil(words / WORDS_PER_MINUTE))
+
+
 class PostCore:
     """What is known of a public post, worked out once for all pages that a worker renders."""
 
@@ -95,7 +100,7 @@ class PostCore:
 
     @property
     def reading_minutes(self) -> int:
-        return max(1, math.ceil(self.words / WORDS_PER_MINUTE))
+        return minutes_of(self.words)
 
     @cached_property
     def cover(self) -> MediaView | None:
@@ -199,7 +204,7 @@ class PostView:
     absolute_content = _asking(Field.CONTENT, "absolute_content")
     toc = _asking(Field.TOC, "toc")
     words = _asking(Field.WORDS, "words")
-    reading_minutes = _asking(Field.WORDS, "reading_minutes")
+    reading_minutes = _asking(Field.MINUTES, "reading_minutes")
     cover = _asking(Field.COVER, "cover")
     comments = _asking(Field.COMMENTS, "comments")
     author = _asking(Field.AUTHOR, "author")

@@ -64,6 +64,8 @@ ADDRESSES = (
     "SELECT id, path, locale FROM post JOIN permalink ON post_id = id WHERE status = 'published' "
     "ORDER BY sort_at DESC, id DESC"
 )
+# Posts may have such addresses as well.
+SITEMAPS = "SELECT path FROM output WHERE path >= ?1 AND path < ?1 || '~' AND route = 'sitemap'"
 
 
 def places_key(span: str, start: int = 0) -> str:
@@ -139,16 +141,15 @@ class Reader(Sections):
             found[own][locale] = self.site.url_of(path)
         return {own: [(one, there[one]) for one in locales if one in there] for own, there in found.items()}
 
-    def spans(self) -> list[tuple[str, int]]:
-        """(month, posts), the oldest first; days instead of a month that has many."""
-        months = self._tallies.months()
+    def spans(self, month: str = "") -> list[tuple[str, int]]:
+        """(month, posts) of all months or of the one, the oldest first; days instead of a month that has many."""
+        months = self._tallies.months(month)
         cut = [[one] if one[1] <= SPAN_POSTS_MAX else self._tallies.days(one[0]) for one in months]
         return [span for spans in cut for span in spans]
 
-    def sitemaps_before(self) -> set[str]:
-        """The files of the sitemap that the trace knows, but for the first."""
-        rows = self._connection.execute("SELECT path FROM output WHERE path >= 'sitemap-' AND path < 'sitemap.'")
-        return {path for (path,) in rows}
+    def sitemaps_before(self, month: str = "") -> set[str]:
+        """The files of the sitemap that the trace knows, but for the first; of one month alone if one is named."""
+        return {path for (path,) in self._connection.execute(SITEMAPS, (f"sitemap-{month}",))}
 
     @staticmethod
     def place_of(post: Post) -> str:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from velobuild.content.places import SITE, Places, Reserved, file_of
 from velobuild.errors import ContentProblem
 from velobuild.graph.answers import Where, in_locale
-from velobuild.graph.reader import SPAN_POSTS_MAX, Reader, path_of, plain_path
+from velobuild.graph.reader import Reader, path_of, plain_path
+from velobuild.graph.sitemaps import sitemap_moves, sitemap_targets
 from velobuild.graph.views import TermView
 from velobuild.model.keys import Query
 from velobuild.model.locales import tag_locale, year_of_value, year_value
@@ -26,8 +26,6 @@ FEEDS = ("feed.xml", "atom.xml")
 NAMES = frozenset({"index", "404", "assets", "media", "feeds", ".well-known", "_headers", "_redirects"})
 # Addresses that are asked of every site: a post must not answer, whatever its pattern.
 NAMES |= frozenset({*FILES, "rss.xml", "favicon.ico", "page"})
-# The protocol allows 50,000 addresses and 50 MB a file; an edit should cost far less than that.
-SITEMAP_POSTS_MAX = 1_000
 
 
 def reserved(reader: Reader, *, terms: bool = True) -> Reserved:
@@ -212,29 +210,6 @@ def fixed_targets(reader: Reader) -> list[Target]:
     return targets
 
 
-def sitemap_targets(reader: Reader) -> list[Target]:
-    """One sitemap; where it would be long, an index of one for each month or day, so that an edit costs one of them."""
-    if reader.answers.count(Query()) <= SITEMAP_POSTS_MAX:
-        return [_target(reader, "sitemap", "/sitemap.xml", "sitemap", {})]
-    shards: list[dict[str, object]] = [{}]
-    for span, posts in reader.spans():
-        for start in range(0, posts, SPAN_POSTS_MAX):
-            shards.append({"span": span, "start": start, "limit": SPAN_POSTS_MAX})
-    names = [shard_name(shard) for shard in shards]
-    index = _target(reader, "sitemap", "/sitemap.xml", "sitemap-index", {"files": names})
-    parts = [
-        _target(reader, "sitemap", f"/{name}", "sitemap-part", shard) for name, shard in zip(names, shards, strict=True)
-    ]
-    return [index, *parts]
-
-
-def shard_name(shard: Mapping[str, Any]) -> str:
-    if "span" not in shard:
-        return "sitemap-pages.xml"
-    part = shard["start"] // SPAN_POSTS_MAX
-    return f"sitemap-{shard['span']}{f'-part-{part + 1}' if part else ''}.xml"
-
-
 def _page_path(reader: Reader, path: str, number: int, total: int) -> str:
     if number == total:
         return path
@@ -314,9 +289,9 @@ def moves(reader: Reader, born: Mapping[str, str], gone: Mapping[str, str], leng
             targets += made
             left |= old
     if any(facet.startswith("month=") for facet in lengths) and reader.site.config.seo.sitemap:
-        maps = sitemap_targets(reader)
+        maps, old_maps = sitemap_moves(reader, lengths)
         targets += maps
-        left |= reader.sitemaps_before() - {target.path for target in maps}
+        left |= old_maps
     made_paths = {target.path for target in targets}
     return Moves(targets, sorted(left - made_paths))
 

@@ -24,6 +24,7 @@ FIELDS = {
     Field.CONTENT: "body",
     Field.TOC: "headings",
     Field.WORDS: "number of words",
+    Field.MINUTES: "reading time",
     Field.COVER: "cover",
     Field.PICTURE: "first picture",
     Field.PREVIOUS: "link to the post before it",

@@ -34,10 +34,12 @@ class Field(IntFlag):
     AUTHOR = 1 << 15
     SEO = 1 << 16
     EXTRA = 1 << 17
+    # Apart from the words, which every edit changes: lists show how long a post takes to read.
+    MINUTES = 1 << 18
 
 
-EVERY_FIELD = Field((1 << 18) - 1)
-BODY_FIELDS = Field.CONTENT | Field.EXCERPT | Field.TOC | Field.WORDS | Field.PICTURE
+EVERY_FIELD = Field((1 << 19) - 1)
+BODY_FIELDS = Field.CONTENT | Field.EXCERPT | Field.TOC | Field.WORDS | Field.MINUTES | Field.PICTURE
 """What is made of a post's body, its excerpt where it has none of its own."""
 OPEN_LOW, OPEN_HIGH = "", "A"
 """Before and after every timestamp."""

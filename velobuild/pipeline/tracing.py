@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field
 
-from velobuild import __version__
-from velobuild.config.schema import Config
 from velobuild.content.database import Connection, transaction
 from velobuild.content.moments import timestamp
 from velobuild.content.store import Store
 from velobuild.errors import Diagnostic
-from velobuild.graph.bodies import recipe_of
 from velobuild.graph.builds import next_number, note_build
 from velobuild.graph.causes import born, left, replaced
 from velobuild.graph.changes import Cause, Changed
@@ -23,50 +19,13 @@ from velobuild.graph.reader import Reader
 from velobuild.graph.routes import moves
 from velobuild.graph.site import Site
 from velobuild.graph.trace import Made, Output, Trace
-from velobuild.markup.versions import installed_versions
 from velobuild.model.keys import Fingerprint, canonical, fingerprint
 from velobuild.model.outputs import Target
 from velobuild.model.reads import EVERY_FIELD, Answer
 from velobuild.pipeline.noting import LOST, PRINTS, PUBLISHING, RECIPE, THEME, UNSHOWN
+from velobuild.pipeline.recipe import recipe_parts
 from velobuild.pipeline.spool import Spool
 from velobuild.render.theme import Theme
-
-# Whose version can change bytes, beside the engines that a markup recipe names.
-ENGINES = ("babel", "feedgen", "jinja2", "lxml", "markupsafe", "tzdata")
-TRACE_VERSION = 2
-
-
-def recipe_parts(site: Site, theme: Theme, media_origins: Iterable[str]) -> dict[str, str]:
-    """All that every page depends on and no key names, by a name that a person knows, as hashes."""
-    config = {f"[{name}] in velobuild.toml": value for name, value in plain_config(site.config).items()}
-    engines = {f"the package {name}": version for name, version in _engines().items()}
-    parts = {
-        "velobuild itself": [TRACE_VERSION, __version__],
-        **config,
-        "the theme that is used": theme.name,
-        "the theme's options": theme.options,
-        "the theme's texts (locales)": theme.texts,
-        "how bodies are prepared": [recipe_of(site.post_markup).hex(), recipe_of(site.page_markup).hex()],
-        "the hosts from which media come": sorted(media_origins),
-        **engines,
-    }
-    return {name: fingerprint(value).hex() for name, value in parts.items()}
-
-
-@lru_cache(maxsize=1)
-def _engines() -> dict[str, str]:
-    return installed_versions(ENGINES)
-
-
-def plain_config(config: Config) -> dict[str, object]:
-    """The configuration without what changes no byte of the site."""
-    values = asdict(config)
-    for name in ("build", "limits", "listen"):
-        values.pop(name)
-    for source in (values["source"], *values["more_sources"]):
-        for name in ("token_env", "token_file", "rate_limit"):
-            source.pop(name)
-    return values
 
 
 @dataclass(slots=True)

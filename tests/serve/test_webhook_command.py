@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,16 @@ def test_events_are_listed_with_what_became_of_them(served: tuple[Path, Running]
         (2, "ping", "done", "nothing")
     ]
     assert run(folder, "events", "--replay", "3").code == 2
+
+
+def test_a_test_delivery_is_shown_by_status(served: tuple[Path, Running]) -> None:
+    folder, _ = served
+    assert "Last test delivery: none" in run(folder, "status").out
+    assert run(folder, "webhook", "send", "test.ping").code == 0
+    shown = run(folder, "status")
+    at = json.loads(run(folder, "status", "--json").out)["last_ping_at"]
+    assert datetime.fromisoformat(at) <= utc_now()
+    assert f"Last test delivery: {at}" in shown.out
 
 
 def test_dead_letters_are_shown_without_what_could_harm_a_terminal_and_replayed(served: tuple[Path, Running]) -> None:

@@ -20,7 +20,7 @@ def status(context: Context, post: str | None) -> None:
 
     from velobuild.model.ports import utc_now
     from velobuild.serve.queue import Queue
-    from velobuild.serve.status import post_json, queue_json, read_status
+    from velobuild.serve.status import plain, post_json, queue_json, read_status
 
     loaded = context.loaded_for_this_machine
     found = read_status(loaded.state)
@@ -37,6 +37,8 @@ def status(context: Context, post: str | None) -> None:
             context.result("\n".join(_stages(record) for record in records) or f"No event named {post}", records)
             return
         waiting = queue_json(queue, found["site"])
+        ping = queue.last_ping(found["site"])
+    found["last_ping_at"] = None if ping is None else plain(ping.event.received_at)
     context.result("\n".join(_lines(found, waiting)), {**found, "events": waiting})
 
 
@@ -55,6 +57,7 @@ def _lines(found: dict[str, Any], waiting: dict[str, int]) -> list[str]:
         f"Service: {running}, {found['state']}",
         f"Queue: {waiting['new']} waiting, {waiting['taken']} being built, {waiting['dead']} dead letters",
         f"Last event: {found['last_event_at'] or 'none'}",
+        f"Last test delivery: {found['last_ping_at'] or 'none'}",
         f"Last published: {found['last_published_at'] or 'nothing yet'}",
         f"Calls today: {found['calls_today']} of {found['daily_calls']}",
     ]

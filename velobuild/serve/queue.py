@@ -50,6 +50,7 @@ RECENT = "SELECT * FROM events WHERE site = ? ORDER BY id DESC LIMIT ?"
 DEAD = "SELECT * FROM events WHERE state = 'dead' AND site = ? ORDER BY id DESC"
 ONE = "SELECT * FROM events WHERE id = ?"
 OF_POST = "SELECT * FROM events WHERE site = ?1 AND (post_id = ?2 OR slug = ?2) ORDER BY id DESC LIMIT ?3"
+LAST_PING = "SELECT * FROM events WHERE site = ? AND kind = 'ping' ORDER BY id DESC LIMIT 1"
 COUNTS = "SELECT site, state, count(*) FROM events GROUP BY site, state ORDER BY site, state"
 
 
@@ -183,6 +184,10 @@ class Queue:
     def post_record(self, site: str, post: str, limit: int = 20) -> tuple[Kept, ...]:
         """What became of the last events that named a post, by its slug or its id; the newest first."""
         return self._select(OF_POST, (site, post, limit))
+
+    def last_ping(self, site: str) -> Kept | None:
+        """The last test delivery that the site accepted; None if none of those that are kept was one."""
+        return next(iter(self._select(LAST_PING, (site,))), None)
 
     def replay(self, id: int) -> Event | None:
         """Accept an event once more, as one that came in now; one whose body was of no use asks for a reconciliation.

@@ -132,13 +132,6 @@ MUTANTS = (
         "        for image in (old, new):\n            if image is None:",
         "        for image in (new,):\n            if image is None:",
     ),
-    Mutant(
-        "how long a post takes to read",
-        "a_body_takes_longer_to_read",
-        INVALIDATE,
-        "            fields |= Field.MINUTES\n",
-        "            pass\n",
-    ),
     Mutant("links to what moved", "a_link_to_a_post_that_moves", INVALIDATE, "        self._links(names)\n", ""),
     Mutant(
         "whose tag is called otherwise now",

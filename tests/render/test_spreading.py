@@ -9,7 +9,7 @@ from copy import copy
 import pytest
 
 from tests.leftovers import left_behind, names
-from velobuild.render.spreading import Lanes, spread
+from velobuild.render.spreading import AHEAD, Lanes, spread
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +33,20 @@ def test_the_others_help_with_what_lies_apart_once_nothing_else_is_left() -> Non
     apart.begin()
     other.begin()
     assert [other.take(), other.take(), apart.take(), other.take()] == [1, 11, 12, 13]
+
+
+def test_nobody_runs_so_far_ahead_that_results_pile_up() -> None:
+    lanes = Lanes((range(1000), range(1000, 1040)), threading)
+    apart, other = copy(lanes), copy(lanes)
+    apart.begin()
+    other.begin()
+    assert apart.take() == 1000
+    taken = [other.take() for _ in range(1038)]  # while the one that began with the lists is still at its first
+    begun_apart = 1
+    for at, piece in enumerate(taken):
+        begun_apart += piece >= 1000
+        assert begun_apart == 40 or at + 1 - (begun_apart - 1) - begun_apart <= AHEAD
+    assert apart.take() not in taken
 
 
 @pytest.mark.parametrize(

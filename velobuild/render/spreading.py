@@ -12,11 +12,14 @@ from typing import Any, TypeVar, cast
 from velobuild.errors import OutputError
 
 T = TypeVar("T")
+AHEAD = 32
+"""So many pieces more of one row than of the other are taken, and no more: their results wait in memory."""
 
 
 class Lanes:
     """Two rows of pieces, each taken from its front. One worker begins with the second row, the others with the first;
-    whoever finds nothing left in its own goes on with the other. Made before the processes are forked."""
+    whoever finds nothing left in its own, or its own far ahead, takes of the other. Made before the processes are
+    forked."""
 
     def __init__(self, lanes: tuple[Sequence[int], Sequence[int]], context: Any) -> None:
         from mmap import mmap
@@ -34,10 +37,16 @@ class Lanes:
     def take(self) -> int:
         """The next piece. Called once for each piece there is, by all workers together."""
         with self._lock:
-            lane = self._own if self._taken[self._own] < len(self._lanes[self._own]) else 1 - self._own
+            lane = 1 - self._own if self._helps() else self._own
             at = self._taken[lane]
             self._taken[lane] = at + 1
         return self._lanes[lane][at]
+
+    def _helps(self) -> bool:
+        own, other = self._taken[self._own], self._taken[1 - self._own]
+        if other == len(self._lanes[1 - self._own]):
+            return False
+        return own == len(self._lanes[self._own]) or own - other >= AHEAD
 
 
 _work: tuple[Callable[[int], object], Lanes] | None = None
@@ -46,8 +55,9 @@ _work: tuple[Callable[[int], object], Lanes] | None = None
 def spread(do: Callable[[int], T], pieces: Sequence[int], apart: Sequence[int], workers: int) -> Iterator[T]:
     """What `do` gives for every piece, here or in forked processes that inherit all it refers to.
 
-    One process does those of `apart`, and others help only when nothing else is left: what they have in common is then
-    made once. Results come in one order for any number of workers: a piece, one of `apart`, the next piece, and so on.
+    One process does those of `apart`, and others help when nothing else is left, or when they are far ahead: what those
+    pieces have in common is then made once, or seldom more often. Results come in one order for any number of workers:
+    a piece, one of `apart`, the next piece, and so on.
     """
     order = [piece for piece in chain.from_iterable(zip_longest(pieces, apart)) if piece is not None]
     if not workers:

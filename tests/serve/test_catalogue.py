@@ -56,6 +56,8 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     ),
     "I12 an hour of refusals": (
         "test_i12_an_hour_of_refusals_is_a_warning_and_a_single_forgery_is_none "
+        "test_i12_new_secrets_end_the_warning_of_refusals "
+        "test_only_refusals_of_what_carries_a_signature_speak_for_a_wrong_secret "
         "test_i12_where_every_delivery_is_refused_the_state_is_degraded_and_the_operator_told_once",
         "test_i12_where_every_delivery_is_refused_the_state_is_degraded_and_the_operator_told_once",
     ),

@@ -213,11 +213,28 @@ def test_what_is_no_address_is_refused(address: str) -> None:
 
 def test_i12_an_hour_of_refusals_is_a_warning_and_a_single_forgery_is_none() -> None:
     """I12."""
-    seen = Seen(refused_in_a_row=5, refused_since=NOW)
-    assert door_warning(seen, NOW + timedelta(minutes=59)) is None
-    assert "is the secret wrong" in (door_warning(seen, NOW + timedelta(hours=1)) or "")
-    assert door_warning(Seen(refused_in_a_row=1, refused_since=NOW), NOW + timedelta(hours=5)) is None
-    assert door_warning(Seen(), NOW) is None
+    later = [NOW + timedelta(minutes=minutes) for minutes in (0, 59, 60)]
+    seen = Seen()
+    assert door_warning(seen, NOW) is None
+    for at in later:
+        assert door_warning(seen, at) is None
+        seen.refuse("the signature is not that of any secret", at, signed=True)
+    assert "is the secret wrong" in (door_warning(seen, later[-1]) or "")
+    seen.begin_anew()
+    assert door_warning(seen, later[-1]) is None, "an accepted delivery ends it"
+    once = Seen(refused_in_a_row=1, refused_since=NOW, refused_until=NOW)
+    assert door_warning(once, NOW + timedelta(minutes=30)) is None
+
+
+def test_refusals_of_one_instant_are_no_hour_of_them_and_an_hour_without_any_ends_the_warning() -> None:
+    """I12: a stranger holds nobody `degraded`."""
+    seen, hour = Seen(), timedelta(hours=1)
+    for _ in range(3):
+        seen.refuse("the signature is not that of any secret", NOW, signed=True)
+    assert [door_warning(seen, NOW + hours * hour) for hours in (0, 0.9, 1, 24)] == [None] * 4
+    seen.refuse("the signature is not that of any secret", NOW + hour, signed=True)
+    warned = [door_warning(seen, NOW + hours * hour) is not None for hours in (1, 1.9, 2, 24)]
+    assert warned == [True, True, False, False]
 
 
 def test_the_timers_share_of_the_day() -> None:

@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.serve import vectors
-from tests.serve.door import NOW, SECRET, STANDARD_SECRET, door, hook, running
+from tests.serve.door import NOW, SECRET, SENT_S, STANDARD_SECRET, door, hook, running
 from tests.serve.vectors import VECTORS, Vector
 from velobuild.config.schema import Secret
 from velobuild.errors import ConfigError
@@ -199,6 +200,25 @@ def test_a_clock_that_is_off_is_told_apart_from_a_forgery(tmp_path: Path, caplog
     ]
     assert seen.refused_in_a_row == 2  # type: ignore[attr-defined]
     assert seen.refused_since == NOW  # type: ignore[attr-defined]
+
+
+def test_only_refusals_of_what_carries_a_signature_speak_for_a_wrong_secret(tmp_path: Path) -> None:
+    """I12: anybody can send what nobody signed."""
+
+    async def act(open_: Any) -> None:
+        large = {"x-velocms-signature": f"v1={'0' * 64}", "x-velocms-timestamp": str(SENT_S)}
+        assert [await open_.post({}, b""), await open_.post({"x-polycms-signature": "sha256=00"}, b"")] == [401, 401]
+        assert await open_.post(large, b"x" * 1_000_000) == 413
+        assert await open_.post(large, b"", path="/hooks/another") == 404
+        seen = open_.receiver.seen("blog")
+        assert (seen.refused.total(), seen.refused_in_a_row, seen.refused_since) == (3, 0, None)
+        assert seen.refused_at == NOW, "they are shown all the same"
+        assert await open_.post({"x-velocms-signature": "v1=00"}, b"") == 401
+        assert await open_.deliver(secret="x" * 20) == 401
+        assert await open_.deliver(sent_at=NOW - timedelta(seconds=301)) == 401
+        assert (seen.refused.total(), seen.refused_in_a_row, seen.refused_until) == (6, 3, NOW)
+
+    seen_after(tmp_path, act)
 
 
 def test_a_flood_of_forgeries_is_one_line_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

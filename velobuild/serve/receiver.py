@@ -133,13 +133,13 @@ class Receiver:
         limit = dialect.body_limit if dialect else SMALL
         announced = announced_length(headers)
         if announced is not None and announced > limit:
-            self._refuse(site, "larger than allowed")
+            self._refuse(site, "larger than allowed", signed=False)
             return await _reply(send, 413, close=True)
         claim: Claim | Refused = Refused("no signature of a dialect that is listened to")
         if dialect is not None:
             claim = dialect.claim(headers, hook.variant)
         if dialect is None or isinstance(claim, Refused):
-            self._refuse(site, claim.why if isinstance(claim, Refused) else "")
+            self._refuse(site, claim.why if isinstance(claim, Refused) else "", signed=dialect is not None)
             return await _reply(send, 401, close=announced != 0)
         return await self._read(_Delivery(site, hook, dialect, claim, headers, limit), receive, send)
 
@@ -157,7 +157,7 @@ class Receiver:
                 body = await rest_of(message, receive, delivery.limit)
             return await _reply(send, await self._judge(delivery, body))
         except TooLarge:
-            self._refuse(delivery.site, "larger than allowed")
+            self._refuse(delivery.site, "larger than allowed", signed=False)
             return await _reply(send, 413, close=True)
         except Gone:
             return None
@@ -171,7 +171,7 @@ class Receiver:
         site, dialect = delivery.site, delivery.dialect
         secret = proven(delivery.claim, delivery.hook.keys_of(dialect), body)
         if secret is None:
-            return self._refuse(site, "the signature is not that of any secret")
+            return self._refuse(site, "the signature is not that of any secret", signed=True)
         letters: Sequence[Letter] = ()
         try:
             payload = payload_of(body)
@@ -186,7 +186,8 @@ class Receiver:
         off = None if sent_at_s is None else skew_s(sent_at_s, now)
         if off is not None:
             self.seen(site).skew_s = off
-            return self._refuse(site, "valid signature, clock skew", f"valid signature, clock skew {off:.0f} s")
+            line = f"valid signature, clock skew {off:.0f} s"
+            return self._refuse(site, "valid signature, clock skew", line, signed=True)
         # One pending reconciliation is enough, so bodies of no use do not tell themselves apart.
         key = None if letters else reading.delivery_id or delivery.claim.delivery_id or sha256(body).hexdigest()
         event = self._event(delivery, reading, now, key)
@@ -213,17 +214,12 @@ class Receiver:
         seen.unusable += unusable
         seen.by_secret[secret] += 1
         seen.accepted_at = now
-        seen.refused_in_a_row = 0
-        seen.refused_since = None
+        seen.begin_anew()
         if event.kind == "ping":
             seen.ping_at = now
 
-    def _refuse(self, site: str, why: str, line: str | None = None) -> int:
-        seen = self.seen(site)
-        seen.refused[why] += 1
-        seen.refused_in_a_row += 1
-        seen.refused_at = self._clock()
-        seen.refused_since = seen.refused_since or seen.refused_at
+    def _refuse(self, site: str, why: str, line: str | None = None, *, signed: bool) -> int:
+        self.seen(site).refuse(why, self._clock(), signed=signed)
         # A flood of forgeries must not fill the disk with lines.
         last, silent = self._logged.get((site, why), (-LOGGED_EVERY_S, 0))
         if monotonic() - last < LOGGED_EVERY_S:

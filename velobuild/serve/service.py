@@ -28,12 +28,12 @@ from velobuild.serve.child import BuildChild
 from velobuild.serve.draining import Server, drain
 from velobuild.serve.events import Kept
 from velobuild.serve.guard import Guard, Limits
-from velobuild.serve.hearing import Hearing
+from velobuild.serve.hearing import Hearing, is_told
 from velobuild.serve.logs import say
 from velobuild.serve.loop import SiteLoop
 from velobuild.serve.metrics import exposition
 from velobuild.serve.queue import Queue
-from velobuild.serve.receiver import PREFIX, Receiver, SiteHook, application
+from velobuild.serve.receiver import PREFIX, SiteHook, application
 from velobuild.serve.seen import Seen, door_warning
 from velobuild.serve.status import SiteStatus, plain, post_json, queue_json, record_json, status_json, write_status
 from velobuild.serve.status_page import pages
@@ -82,7 +82,7 @@ class Service:
         self._stirred = stirred
         self._leaving = leaving
         self._hooks = {name: one.hook for name, one in served.items() if one.hook is not None}
-        self._receiver: Receiver | None = None
+        self._receiver = application(self._hooks, self._queue, self._wake, clock)
         self._children: dict[str, BuildChild] = {}
         self._loops: dict[str, SiteLoop] = {}
         self._hearings: dict[str, Hearing] = {}
@@ -174,7 +174,7 @@ class Service:
         return exposition(self.overview())
 
     def _seen(self, name: str) -> Seen:
-        return Seen() if self._receiver is None else self._receiver.seen(name)
+        return self._receiver.seen(name)
 
     def _door(self, name: str) -> dict[str, Any]:
         seen = self._seen(name)
@@ -194,12 +194,15 @@ class Service:
         return self._shut_out(name) or self._hearings[name].warning()
 
     def _shut_out(self, name: str) -> str | None:
+        served = self._served[name]
+        # Where nobody delivers, or the CMS tells by itself too, refusals keep no change away.
+        if served.hook is None or is_told(served.loaded):
+            return None
         return door_warning(self._seen(name), self._clock())
 
     # The event loop's thread.
 
     async def _serve(self, listeners: Sequence[socket.socket], ready: Callable[[], None]) -> None:
-        self._receiver = application(self._hooks, self._queue, self._wake, self._clock)
         status = pages(self, self._status_token)
         receiver = self._receiver
 
@@ -257,6 +260,7 @@ class Service:
                 self._hooks.pop(name, None)
             else:
                 self._hooks[name] = served.hook
+            self._seen(name).begin_anew()
             self._loops[name].reload(served.loaded)
             await asyncio.to_thread(self._hearings[name].subscribe, served.loaded, cache=self._cache)
             say(logging.INFO, "reloaded", site=name, secrets=0 if served.hook is None else len(served.hook.secrets))

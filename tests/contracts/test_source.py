@@ -13,6 +13,7 @@ from tests.contracts.gate import Call, Gate, Shape
 from velobuild.config.source_schema import BUILT_IN
 from velobuild.errors import TokenError, VelobuildError
 from velobuild.model.entries import Collection
+from velobuild.model.ports import NamedPost
 
 DOT = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -155,7 +156,7 @@ def test_a_build_for_a_named_post_makes_the_site_that_a_whole_build_makes(blog: 
     report = blog.build_named(ids[1])
     if "named posts" not in blog.cms.cannot:
         assert report.sync is not None
-        assert report.sync.named == (ids[1],), "control: nothing else was read"
+        assert report.sync.named == (NamedPost(ids[1]),), "control: nothing else was read"
     after = blog.tree()
     assert after != before
     assert blog.run("build").code == 0

@@ -43,7 +43,7 @@ def test_an_edited_post_costs_one_call_and_changes_its_page(site: SiteTest) -> N
     site.expects_calls(f"posts/{site.ids['post-1']}")
     assert "Fresh bread" in site.text("post-1/index.html")
     assert report.sync is not None
-    assert (report.sync.changed, report.sync.named, report.sync.stale) == (1, (site.ids["post-1"],), ())
+    assert (report.sync.changed, report.sync.named, report.sync.stale) == (1, (named(site, "post-1"),), ())
 
 
 def test_the_site_after_named_builds_is_the_one_that_a_whole_build_makes(sites: Sites) -> None:
@@ -115,7 +115,7 @@ def test_k4_a_post_that_an_event_calls_deleted_stays_while_the_cms_shows_it(site
     report = build_named(site, named(site, "post-0", there=False))
     site.expects_pages("post-0")
     assert report.sync is not None
-    assert report.sync.stale == (site.ids["post-0"],)
+    assert report.sync.stale == (named(site, "post-0", there=False),)
     assert sum(site.bodies_fetched().values()) == 4
 
 
@@ -159,9 +159,10 @@ def test_an_answer_older_than_the_event_is_asked_for_again(sites: Sites, lagging
     assert asked == 1
     # And the bound: an answer that stays old is built, and said to be so.
     asked = 3
-    report = build_named(site, replace(floor, updated_at=floor.updated_at and floor.updated_at + timedelta(days=30)))
+    later = replace(floor, updated_at=floor.updated_at and floor.updated_at + timedelta(days=30))
+    report = build_named(site, later)
     assert report.sync is not None
-    assert (asked, report.sync.stale) == (7, (id,))
+    assert (asked, report.sync.stale) == (7, (later,))
 
 
 def test_pocketbase_reads_a_named_post_in_one_call(sites: Sites, devcms: Running) -> None:

@@ -79,8 +79,8 @@ def done(*, changed: int = 1, next_due_at: datetime | None = None, **sync: Any) 
 
 def named_done(request: BuildRequest, *, stale: bool = False, changed: int = 1) -> Built:
     """What a build answers that did what it was asked for."""
-    ids = tuple(post.id for post in request.named if post.id)
-    return done(changed=changed, named=ids, stale=ids if stale else (), api_calls=max(len(ids), 1))
+    named = request.named
+    return done(changed=changed, named=named, stale=named if stale else (), api_calls=max(len(named), 1))
 
 
 def failing(code: str = "VB2101", retry_at: float | None = None) -> Failed:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.serve.loop_stage import BEGAN, SITE, Stage, done, failing, named_done
+from velobuild.config.schema import SourceConfig
 from velobuild.errors import ConfigError, GuardRefused, SiteLocked
-from velobuild.serve.child import Crashed, Failed
+from velobuild.model.outputs import SyncReport
+from velobuild.model.ports import NamedPost
+from velobuild.serve.child import BuildRequest, Built, Crashed, Failed
 from velobuild.serve.loop_after import run_hook
+from velobuild.serve.loop_follow import FollowUp, again
 from velobuild.serve.loop_pace import LONGEST_BACKOFF_S, Pace, backoff_s
 from velobuild.serve.loop_work import floor, work_of
 
@@ -160,6 +165,33 @@ def test_an_answer_that_stays_older_is_followed_up_a_few_times_and_no_more(stage
     waits = [later - sooner for sooner, later in zip(stage.builder.at_s, stage.builder.at_s[1:], strict=False)]
     assert waits == pytest.approx([5.1, 30.1, 120.1], abs=0.1)
     assert stage.loop.status.follow_ups == 0
+
+
+@pytest.mark.parametrize("stale", [True, False], ids=["older", "unseen"])
+@pytest.mark.parametrize("late", ["shop", "news"])
+def test_of_two_cmses_with_a_post_of_one_id_the_one_that_was_late_is_asked_again(
+    stage: Stage, late: str, stale: bool
+) -> None:
+    shop, news = SourceConfig(type="polycms", name="shop"), SourceConfig(type="cometcms", name="news")
+    stage.started()
+    stage.loop.reload(replace(stage.loaded, config=replace(stage.loaded.config, source=shop, more_sources=(news,))))
+
+    def answer(request: BuildRequest) -> Built:
+        return done(changed=0, named=request.named, stale=tuple(post for post in request.named if post.source == late))
+
+    stage.builder.answer = answer if stale else lambda request: done(changed=0, named=request.named)
+    stage.arrives(*(stage.event(post="7", dialect=dialect) for dialect in ("polycms", "cometcms")))
+    stage.passes(200)
+    first, *more = (sorted((post.source, post.id) for post in request.named) for request in stage.builder.requests)
+    assert first == [("news", "7"), ("shop", "7")]
+    assert more == ([[(late, "7")]] * 3 if stale else [[("news", "7"), ("shop", "7")]])
+
+
+def test_follow_ups_of_two_posts_of_one_id_are_counted_each_for_itself() -> None:
+    shop, news = (NamedPost("7", there=True, source=name) for name in ("shop", "news"))
+    sync = SyncReport(1, named=(shop, news), stale=(shop, news))
+    asked = [FollowUp(shop, 0.0, 1), FollowUp(news, 0.0, 2)]
+    assert again(sync, asked, at_s=10.0) == [FollowUp(shop, 40.0, 2), FollowUp(news, 130.0, 3)]
 
 
 def test_an_announced_edit_that_is_not_to_be_seen_is_asked_for_once_more(stage: Stage) -> None:

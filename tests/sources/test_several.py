@@ -499,7 +499,8 @@ def test_an_event_of_the_only_cms_beside_folders_costs_one_call(site: FolderSite
     for told in (NamedPost(id), NamedPost("post00000000009"), NamedPost(None, "post-9")):
         asked = len(cms.requests)
         report = build_named(site, told)
-        assert (report.named, len(cms.requests) - asked) == ((told.id or "post00000000009",), 1)
+        assert (report.named, len(cms.requests) - asked) == ((told,), 1)
+        assert cms.requests[-1].path.endswith(told.id or "post00000000009")
     assert "Fresh" in site.page(f"/{cms.posts[id]['slug']}/")
     del cms.posts["post00000000009"]
     assert build_named(site, NamedPost("post00000000009", there=False)).removed == 1
@@ -520,7 +521,7 @@ def test_of_two_cmses_only_the_one_that_a_known_post_is_of_is_asked(site: Folder
         other.posts["shoppost0000001"] |= {"content_html": "<p>Fresh</p>", "updated": "2026-06-01 10:00:00.000Z"}
         asked = len(cms.requests), len(other.requests)
         report = build_named(site, NamedPost("shoppost0000001", there=True))
-        assert (report.named, report.stale, report.changed) == (("shoppost0000001",), (), 1)
+        assert (report.named, report.stale, report.changed) == ((NamedPost("shoppost0000001", there=True),), (), 1)
         assert (len(cms.requests) - asked[0], len(other.requests) - asked[1]) == (0, 1)
         assert "Fresh" in site.page("/post-11/")
         assert "Nothing to publish" in site.build().out
@@ -543,4 +544,4 @@ def test_a_source_with_a_name_of_its_own_is_told_of_as_one_without(site: FolderS
     site.build()
     (id, *_) = cms.posts
     asked = len(cms.requests)
-    assert (build_named(site, NamedPost(id)).named, len(cms.requests) - asked) == ((id,), 1)
+    assert (build_named(site, NamedPost(id)).named, len(cms.requests) - asked) == ((NamedPost(id),), 1)

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from velobuild.errors import Diagnostic
+
+if TYPE_CHECKING:
+    from velobuild.model.ports import NamedPost
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +97,8 @@ class SyncReport:
 
     `calls_today` are those of this machine with the same key since midnight UTC, this synchronisation's among them.
     `left_in_window` is how many more the current window, most often a minute, has room for: as the CMS's headers said
-    last, else by velobuild's own count. `named` are the ids of the posts that were asked for singly because events
-    named them, and `stale` those of them whose answers were older than their events.
+    last, else by velobuild's own count. `named` are the posts that were asked for singly because events
+    named them, and `stale` those of them whose answers were older than their events; both as the events call them.
     """
 
     revision: int
@@ -108,8 +111,8 @@ class SyncReport:
     members_only_skipped: int = 0
     excluded_by_tag: int = 0
     warnings: tuple[Diagnostic, ...] = ()
-    named: tuple[str, ...] = ()
-    stale: tuple[str, ...] = ()
+    named: tuple[NamedPost, ...] = ()
+    stale: tuple[NamedPost, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,8 +93,8 @@ def synchronise_named(
         calls_today=tally.usage.calls_today,
         left_in_window=tally.usage.left_in_window,
         warnings=tuple(found),
-        named=_as_told(wanted, wanted),
-        stale=_as_told(wanted, stale),
+        named=tuple(wanted[id] for id in sorted(wanted)),
+        stale=tuple(wanted[id] for id in sorted(stale)),
     )
 
 
@@ -139,11 +139,6 @@ def _of_several(store: Store, named: NamedPost, config: Config) -> str | None:
     ids = [teller.id(named.id) for teller in tellers]
     known = [id for id in ids if store.connection.execute(BY_ID, (id,)).fetchone()]
     return known[0] if len(known) == 1 and not named.id.isdigit() else None
-
-
-def _as_told(wanted: dict[str, NamedPost], ids: Iterable[str]) -> tuple[str, ...]:
-    """The ids as the events call their posts."""
-    return tuple(sorted(wanted[id].id or id for id in ids))
 
 
 def listing_calls(store: Store) -> int:

@@ -261,8 +261,8 @@ class SiteLoop:
                 self._times = self._times.looked(self._monotonic(), **cost)
                 if look == "timer" and not events:
                     self._silence = self._silence.looked(sync.changed + sync.removed)
-            self._follow_ups += again(sync, work.named, follow_ups, at_s=self._monotonic())
-            for id in sync.stale:
+            self._follow_ups += again(sync, follow_ups, at_s=self._monotonic())
+            for id in (post.id or post.slug for post in sync.stale):
                 say(logging.WARNING, "the CMS still answers with an older version", site=self._site, post_id=id)
         self._times = replace(self._times, next_due_at=report.next_due_at)
         row = replace(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from velobuild.model.outputs import SyncReport
@@ -21,15 +21,15 @@ class FollowUp:
     number: int
 
 
-def again(sync: SyncReport, named: Iterable[NamedPost], asked: Sequence[FollowUp], *, at_s: float) -> list[FollowUp]:
-    """What to ask for again after a synchronisation for `named` posts, of which `asked` were follow-ups already."""
-    wanted = {post.id: post for post in named if post.id is not None}
-    numbers = {one.post.id: one.number for one in asked}
+def again(sync: SyncReport, asked: Sequence[FollowUp], *, at_s: float) -> list[FollowUp]:
+    """What to ask for again after a synchronisation, of whose posts some were asked for as follow-ups already."""
+    # By source and id: two CMSes may each have a post of this id.
+    numbers = {(one.post.source, one.post.id): one.number for one in asked}
     if sync.stale:
-        pairs = [(wanted[id], numbers.get(id, 0)) for id in sync.stale if id in wanted]
+        pairs = [(post, numbers.get((post.source, post.id), 0)) for post in sync.stale if post.id is not None]
         return [FollowUp(post, at_s + FOLLOW_UPS_S[n], n + 1) for post, n in pairs if n < len(FOLLOW_UPS_S)]
     if asked or sync.changed or sync.removed:
         return []
     # An edit was announced and is not to be seen: a delivery that came twice, or an answer from a copy that lags.
-    unseen = [wanted[id] for id in sync.named if id in wanted and wanted[id].there]
+    unseen = [post for post in sync.named if post.id is not None and post.there]
     return [FollowUp(post, at_s + FOLLOW_UPS_S[0], len(FOLLOW_UPS_S)) for post in unseen]

@@ -242,6 +242,18 @@ def test_the_file_is_nobody_elses_to_read(tmp_path: Path, queue: Queue) -> None:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
 
+def test_where_a_link_leads_the_file_is_nobody_elses_to_read_either(tmp_path: Path) -> None:
+    target = tmp_path / "elsewhere.db"
+    (tmp_path / "queue.db").symlink_to(target)
+    before = os.umask(0o022)
+    try:
+        Queue(tmp_path / "queue.db", lambda: NOW).close()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert (tmp_path / "queue.db").is_symlink()
+
+
 def test_a_damaged_file_is_set_aside_and_the_queue_begins_anew(tmp_path: Path) -> None:
     """M10: whoever opens it learns of it, and reconciles."""
     (tmp_path / "queue.db").write_bytes(b"no database " * 1000)

@@ -68,11 +68,7 @@ def open_file(file: Path) -> tuple[sqlite3.Connection, Path | None]:
 
 
 def _connect(file: Path) -> sqlite3.Connection:
-    # Created by us and not by SQLite, so that it is never readable by others, not even for a moment. One that is there
-    # is left alone: whoever closes a file gives up all locks that its process has on it, those of other connections
-    # too, and the next program that closes the queue then takes itself for the last one and removes the log under us.
-    with suppress(FileExistsError):
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    _create(file)
     # One connection for several threads; `Queue` lets one at a time use it.
     connection = sqlite3.connect(file, isolation_level=None, timeout=PATIENCE_S, check_same_thread=False)
     try:
@@ -96,6 +92,20 @@ def _connect(file: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _create(file: Path) -> None:
+    """The file, empty, if it is not there: by us and not by SQLite, so that it is readable by nobody else, ever."""
+    # One that is there is left alone: whoever closes a file gives up all locks that its process has on it, those of
+    # other connections too, and the next program that closes the queue then takes itself for the last one and removes
+    # the log under us.
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        os.close(os.open(file, flags, 0o600))
+    except FileExistsError:
+        if not file.exists():  # A link to where nothing is yet: SQLite would follow it, and create by the umask.
+            with suppress(FileExistsError):
+                os.close(os.open(os.path.realpath(file), flags, 0o600))
 
 
 @contextmanager

@@ -18,34 +18,41 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from velobuild.serve.guard import Guard, Guarded
 
 SPARE_FILES = 64
+SPARE_FILES_PER_SITE = 4
+"""For its build process, its subscription and the commands that it runs."""
 BACKLOG = 1024
 """Connections that may wait to be accepted."""
 ACCEPTED_AT_ONCE = 8
-"""In one turn of the event loop. It takes three until the guard has closed one for each: well within SPARE_FILES."""
+"""In one turn of the event loop, by all listeners together. It takes three until the guard has closed one for each:
+well within SPARE_FILES."""
 
 
-def connections_allowed(wanted: int) -> int:
-    """`wanted`, or what the process's limit of open files leaves, some being spared for everything else.
+def connections_allowed(wanted: int, *, sites: int = 0) -> int:
+    """`wanted`, or what the process's limit of open files leaves, some being spared for all else, and for each site.
 
     The soft limit is raised as far as it may be.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted + SPARE_FILES
+    spared = SPARE_FILES + SPARE_FILES_PER_SITE * sites
+    needed = wanted + spared
     if soft != resource.RLIM_INFINITY and soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return wanted
-    return max(soft - SPARE_FILES, 1)
+    return max(soft - spared, 1)
 
 
 class Server(uvicorn.Server):
     """uvicorn's server, in whose sockets many may wait though few are let in at once."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        listeners = sockets or []
+        self.config.backlog = max(1, self.config.backlog // max(1, len(listeners)))
         await super().startup(sockets)
-        for listener in sockets or ():
-            listener.listen(BACKLOG)
+        for listener in listeners:
+            if listener.fileno() >= 0:  # Whoever ends the service while it starts may have closed it already.
+                listener.listen(BACKLOG)
 
 
 def configured(app: ASGIApp, guard: Guard) -> uvicorn.Config:

@@ -43,7 +43,7 @@ def listen(context: Context, sites: tuple[str, ...], address: str | None, log_fo
     import logging
 
     from velobuild.model.ports import utc_now
-    from velobuild.serve.activation import listening, url_of, without
+    from velobuild.serve.activation import handed_over, listening, url_of, without
     from velobuild.serve.hearing import is_told
     from velobuild.serve.logs import log_to
     from velobuild.serve.queue import FILE_NAME
@@ -73,7 +73,7 @@ def listen(context: Context, sites: tuple[str, ...], address: str | None, log_fo
         context.result("\n".join(lines), {"hooks": urls, "addresses": addresses})
 
     context.show_warnings()
-    service.run(listeners, ready=ready)
+    service.run(listeners, handed=handed_over(context.environment) > 0, ready=ready)
 
 
 def _loads(context: Context, sites: tuple[str, ...]) -> dict[str, Callable[[], Served]]:

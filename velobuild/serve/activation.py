@@ -17,15 +17,17 @@ FIRST = 3
 NAMES = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 
 
+def handed_over(variables: Mapping[str, str], *, pid: int | None = None) -> int:
+    """How many sockets were handed to this process."""
+    count = variables.get("LISTEN_FDS", "")
+    is_ours = variables.get("LISTEN_PID") == str(os.getpid() if pid is None else pid)
+    return int(count) if is_ours and count.isdecimal() else 0
+
+
 def inherited(variables: Mapping[str, str], *, pid: int | None = None) -> list[socket.socket]:
     """The listening sockets that were handed to this process; [] if none were. Raises ConfigError VB1107."""
-    if variables.get("LISTEN_PID") != str(os.getpid() if pid is None else pid):
-        return []
-    count = variables.get("LISTEN_FDS", "")
-    if not count.isdecimal():
-        return []
     found = []
-    for descriptor in range(FIRST, FIRST + int(count)):
+    for descriptor in range(FIRST, FIRST + handed_over(variables, pid=pid)):
         try:
             os.set_inheritable(descriptor, False)
             found.append(socket.socket(fileno=descriptor))

@@ -124,8 +124,13 @@ class Service:
             if one.status_token is not None:
                 yield one.status_token
 
-    def run(self, listeners: Sequence[socket.socket], *, ready: Callable[[], None] = lambda: None) -> None:
-        """Serve until SIGTERM or SIGINT, then drain. Blocks. Belongs to the main thread."""
+    def run(
+        self, listeners: Sequence[socket.socket], *, handed: bool = False, ready: Callable[[], None] = lambda: None
+    ) -> None:
+        """Serve until SIGTERM or SIGINT, then drain. Blocks. Belongs to the main thread.
+
+        `handed`: the sockets are a service manager's, and outlive us.
+        """
         if self._queue.set_aside is not None:
             say(logging.ERROR, "the queue was damaged and set aside; the CMS is asked for everything",
                 file=str(self._queue.set_aside))  # fmt: skip
@@ -139,7 +144,7 @@ class Service:
         for name, hearing in self._hearings.items():
             hearing.subscribe(self._served[name].loaded, cache=self._cache)
         try:
-            asyncio.run(self._serve(listeners, ready))
+            asyncio.run(self._serve(listeners, handed, ready))
         finally:
             self._end()
 
@@ -202,7 +207,7 @@ class Service:
 
     # The event loop's thread.
 
-    async def _serve(self, listeners: Sequence[socket.socket], ready: Callable[[], None]) -> None:
+    async def _serve(self, listeners: Sequence[socket.socket], handed: bool, ready: Callable[[], None]) -> None:
         status = pages(self, self._status_token)
         receiver = self._receiver
 
@@ -210,7 +215,8 @@ class Service:
             inner = receiver if scope["type"] == "http" and scope["path"].startswith(PREFIX) else status
             await inner(scope, receive, send)
 
-        guard = Guard(Limits(connections=connections_allowed(Limits().connections)))
+        allowed = connections_allowed(Limits().connections, sites=len(self._loops))
+        guard = Guard(Limits(connections=allowed))
         server = Server(configured(app, guard))
         loop = asyncio.get_running_loop()
         asked: list[asyncio.Task[None]] = []
@@ -224,7 +230,7 @@ class Service:
                 return
             self._ending = True
             say(logging.INFO, "draining", signal=name)
-            asked.append(loop.create_task(drain(server)))
+            asked.append(loop.create_task(drain(server, handed=handed)))
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end, number.name)

@@ -213,7 +213,7 @@ def test_what_is_no_address_is_refused(address: str) -> None:
 
 def test_i12_an_hour_of_refusals_is_a_warning_and_a_single_forgery_is_none() -> None:
     """I12."""
-    later = [NOW + timedelta(minutes=minutes) for minutes in (0, 59, 60)]
+    later = [NOW + timedelta(minutes=minutes) for minutes in (0, 30, 59, 60)]
     seen = Seen()
     assert door_warning(seen, NOW) is None
     for at in later:

@@ -201,6 +201,12 @@ def a_cover_is_taken_off_while_it_becomes_another_file(living: Living) -> None:
 
 
 @life
+def of_two_pictures_with_the_same_bytes_one_goes_and_nobody_shows_the_other(living: Living) -> None:
+    living.picture("a.png", 1).picture("b.png", 1).post("p0", body='<img src="/media/a.png">').same_as_clean()
+    living.picture("a.png", None).same_as_clean()
+
+
+@life
 def a_picture_is_shown_no_more_and_again(living: Living) -> None:
     living.picture("a.png", 1).post("p0", body='<img src="/media/a.png">').post("p1").same_as_clean()
     living.post("p0", body="<p>None.</p>").same_as_clean()

@@ -128,9 +128,8 @@ def _moves(run: Run, connection: Connection, site: Site, reader: Reader) -> Medi
     puts: dict[str, tuple[Path, str]] = {}
     removals: set[str] = set()
     left: list[tuple[str, str]] = []
-    for entry in marked(connection):
-        if entry.kind != ASSET:
-            continue
+    changed = [entry for entry in marked(connection) if entry.kind == ASSET]
+    for entry in changed:
         asset = rows.get(entry.id)
         if asset is not None and not is_used(connection, reader, entry.id):
             rows.forget(entry.id)
@@ -142,6 +141,8 @@ def _moves(run: Run, connection: Connection, site: Site, reader: Reader) -> Medi
             if not objects.holds(asset):
                 return None
             puts[asset.path] = (objects.place(asset.sha256, asset.extension), asset.sha256)
+    # Not before all that nothing uses are forgotten: several addresses may have the same file.
+    for entry in changed:
         if entry.before is not None and not rows.has_file(entry.before["sha256"]):
             removals.add(path_of(entry.before["sha256"], entry.before["extension"]))
             left.append((entry.before["sha256"], entry.before["extension"]))

@@ -307,6 +307,20 @@ MUTANTS = (
         "    first = max(1, max(total, old_total))",
     ),
     Mutant(
+        "that a redirect waits for a list to go",
+        "a_redirect_waits_where_a_tag_goes_and_comes",
+        "velobuild/graph/rivals.py",
+        "    for redirect in reader.site.config.redirects:",
+        "    for redirect in ():",
+    ),
+    Mutant(
+        "that a page wants the address of a list that comes",
+        "a_tag_comes_where_a_page_is_in_another_case",
+        "velobuild/graph/rivals.py",
+        "    for path in (path_of(page) for page in reader.pages):",
+        "    for path in ():",
+    ),
+    Mutant(
         "to forget what a page read before",
         "a_post_leaves_a_tag",
         TRACE,

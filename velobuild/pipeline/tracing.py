@@ -16,6 +16,7 @@ from velobuild.graph.changes import Cause, Changed
 from velobuild.graph.invalidate import Differences, settle, stale
 from velobuild.graph.named import ABSENT, Named
 from velobuild.graph.reader import Reader
+from velobuild.graph.rivals import is_contested
 from velobuild.graph.routes import moves
 from velobuild.graph.site import Site
 from velobuild.graph.trace import Made, Output, Trace
@@ -142,8 +143,11 @@ class Tracing:
         if changed.renamed or changed.pages:
             return None
         self._made, self._answers, self._anew = Spool(self._site.state), {}, False
-        moved = moves(self.reader, changed.born, changed.gone, changed.lengths)
+        own = self._theme.verbatim
+        moved = moves(self.reader, changed.born, changed.gone, changed.lengths, own)
         plan = Plan([], {}, changed=changed)
+        plan.gone = [output for path in moved.gone if (output := self.trace.at(path)) is not None]
+        coming_or_going = {output.target.path for output in plan.gone if output.target.route != "post"}
         seen: set[str] = set()
         for target in moved.targets:
             output = self.trace.at(target.path)
@@ -154,10 +158,11 @@ class Tracing:
                 plan.causes[target.path] = cause
             else:
                 continue
-            if output is not None and output.target.route != target.route and "page" in {output.target.route}:
-                return None
+            if target.route != "post" and (output is None or output.target.route != target.route):
+                coming_or_going.add(target.path)
             plan.targets.append(target)
-        plan.gone = [output for path in moved.gone if (output := self.trace.at(path)) is not None]
+        if is_contested(self.reader, coming_or_going, own):
+            return None
         gone = {output.id for output in plan.gone}
         for id, cause in by_id.items():
             if id not in gone:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from tests.incremental.rig import Living, config, later
 from tests.incremental.telling import begun, life
-from velobuild.config.schema import RedirectConfig
+from velobuild.config.schema import RedirectConfig, UrlsConfig
 
 
 def redirected(living: Living, *sources: str) -> Living:
@@ -48,6 +48,24 @@ def an_address_that_was_left_is_taken_and_freed_again(living: Living) -> None:
 def an_address_that_was_left_is_taken_by_a_new_post_and_freed_again(living: Living) -> None:
     begun(living, (), (), ()).post("p0", slug="neu").same_as_clean()
     living.post("p7", slug="p0").same_as_clean().without("p7").same_as_clean()
+
+
+@life
+def an_address_that_was_left_is_taken_in_another_case_and_freed_again(living: Living) -> None:
+    """A redirect from /Neu/ would stand where the post is, on a disk that counts no case."""
+    living.post("p8", slug="Neu", published_at=later(-50)).post("p9", slug="Öl", published_at=later(-51))
+    begun(living, (), ()).post("p8", slug="alt").post("p9", slug="fett").same_as_clean()
+    living.post("p6", slug="neu").same_as_clean().without("p6").same_as_clean()
+    living.post("p7", slug="öl").same_as_clean().without("p7").same_as_clean()
+
+
+@life
+def a_post_was_where_a_year_comes_and_goes(living: Living) -> None:
+    living.config = config(urls=UrlsConfig(year=""))
+    living.post("p9", slug="2025", published_at=later(-3))
+    begun(living, (), ()).post("p9", slug="neu").same_as_clean()
+    living.config = config(urls=UrlsConfig(year="/{year}/"))
+    living.same_as_clean().post("p8", published_at=later(-9000)).same_as_clean().without("p8").same_as_clean()
 
 
 # Lists, and the owner's static files.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from velobuild.content.database import Connection, transaction
+from velobuild.content.former import was_left
 from velobuild.content.moments import timestamp
 from velobuild.content.store import Store
 from velobuild.errors import Diagnostic
@@ -161,7 +162,7 @@ class Tracing:
             if target.route != "post" and (output is None or output.target.route != target.route):
                 coming_or_going.add(target.path)
             plan.targets.append(target)
-        if is_contested(self.reader, coming_or_going, own):
+        if is_contested(self.reader, coming_or_going, own) or self._were_posts(coming_or_going):
             return None
         gone = {output.id for output in plan.gone}
         for id, cause in by_id.items():
@@ -172,6 +173,10 @@ class Tracing:
                     plan.causes[target.path] = cause
         self._plan = plan
         return plan
+
+    def _were_posts(self, files: Iterable[str]) -> bool:
+        """Whether posts have left one of these addresses: a redirect that stands there goes, or comes back."""
+        return any(was_left(self._connection, file) for file in files)
 
     def _unshown(self, changed: Changed) -> None:
         """Posts whose body could be shown and cannot, or the other way round, are others everywhere."""

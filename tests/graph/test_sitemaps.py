@@ -66,7 +66,7 @@ def test_what_moves_is_what_a_walk_would_find(tmp_path: Path, before: list[Post]
     known = sitemap_targets(blog.reader)
     traced(blog, known)
     reader = blog.posts(*after).reader
-    moved = moves(reader, {}, {}, lengths(before, after))
+    moved = moves(reader, {}, {}, lengths(before, after), ())
     now = {target.path: target for target in known if target.path not in moved.gone}
     now |= {target.path: target for target in moved.targets if target.route == "sitemap"}
     assert now == {target.path: target for target in sitemap_targets(reader)}
@@ -76,7 +76,7 @@ def test_one_more_post_asks_for_its_own_month_alone(tmp_path: Path) -> None:
     blog = Blog(tmp_path).posts(*FULL, *EARLY)
     traced(blog, sitemap_targets(blog.reader))
     reader = blog.posts(*FULL, *EARLY, post("p020", published_at=NOON)).reader
-    moved = moves(reader, {}, {}, lengths([], [post("p020", published_at=NOON)]))
+    moved = moves(reader, {}, {}, lengths([], [post("p020", published_at=NOON)]), ())
     assert [target.path for target in moved.targets if target.route == "sitemap"] == ["sitemap-2026-05.xml"]
 
 
@@ -86,5 +86,5 @@ def test_a_post_that_is_called_as_a_sitemap_stays(tmp_path: Path, posts: list[Po
     blog = Blog(tmp_path).posts(*posts, named)
     traced(blog, blog.targets())
     more = post("p020", published_at=NOON)
-    moved = moves(blog.posts(*posts, named, more).reader, {}, {}, lengths([], [more]))
+    moved = moves(blog.posts(*posts, named, more).reader, {}, {}, lengths([], [more]), ())
     assert moved.gone == []

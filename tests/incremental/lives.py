@@ -9,31 +9,19 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.incremental import lives_of_addresses  # noqa: F401  (they tell themselves)
 from tests.incremental.rig import NOON, THEME, Living, config, later
+from tests.incremental.telling import LIVES, begun, life
 from velobuild.config.schema import BuildConfig, FeedsConfig, PaginationConfig, SiteConfig, SourceConfig
 from velobuild.model.entries import Comment, Media, SiteSettings
 
 WRONG = 3
 SHOWN = {"author": {"name": "Ada"}}
 BREAKS = {**SHOWN, "breaks": True}
-LIVES: dict[str, Callable[[Living], None]] = {}
-
-
-def life(story: Callable[[Living], None]) -> Callable[[Living], None]:
-    LIVES[story.__name__] = story
-    return story
-
-
-def begun(living: Living, *tags: tuple[str, ...]) -> Living:
-    """Posts p0 (the newest), p1, …, each with its tags, built for the first time."""
-    for number, own in enumerate(tags):
-        living.post(f"p{number}", tags=own, published_at=later(-5 * number))
-    return living.same_as_clean()
 
 
 # What queries answer.
@@ -211,42 +199,6 @@ def a_picture_is_shown_no_more_and_again(living: Living) -> None:
     living.picture("a.png", 1).post("p0", body='<img src="/media/a.png">').post("p1").same_as_clean()
     living.post("p0", body="<p>None.</p>").same_as_clean()
     living.post("p1", body='<img src="/media/a.png">').same_as_clean()
-
-
-# Addresses.
-
-
-@life
-def a_link_to_a_post_that_moves(living: Living) -> None:
-    living.post("p0", body='<p><a href="/p3/">three</a> <a href="/blog/neu">new</a></p>')
-    begun(living, (), (), (), ()).post("p3", slug="neu").same_as_clean().without("p3").same_as_clean()
-
-
-@life
-def two_posts_swap_their_addresses(living: Living) -> None:
-    begun(living, (), (), ()).post("p0", slug="p1").post("p1", slug="p0").same_as_clean()
-
-
-@life
-def an_address_is_freed(living: Living) -> None:
-    begun(living, (), (), ()).post("p0", slug="p1").same_as_clean().without("p1").same_as_clean()
-
-
-@life
-def a_post_that_moved_is_deleted(living: Living) -> None:
-    begun(living, (), (), ()).post("p0", slug="neu").same_as_clean().without("p0").same_as_clean()
-
-
-@life
-def an_address_that_was_left_is_taken_and_freed_again(living: Living) -> None:
-    begun(living, (), (), ()).post("p0", slug="neu").same_as_clean()
-    living.post("p1", slug="p0").same_as_clean().without("p1").same_as_clean()
-
-
-@life
-def an_address_that_was_left_is_taken_by_a_new_post_and_freed_again(living: Living) -> None:
-    begun(living, (), (), ()).post("p0", slug="neu").same_as_clean()
-    living.post("p7", slug="p0").same_as_clean().without("p7").same_as_clean()
 
 
 # Time.

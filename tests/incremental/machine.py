@@ -16,13 +16,21 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from tests.incremental.checks import check_trace
 from tests.incremental.rig import NOON, THEME, Clean, Living, config, later, same
-from velobuild.config.schema import BuildConfig, FeedsConfig, PaginationConfig, SourceConfig, ThemeConfig, UrlsConfig
+from velobuild.config.schema import (
+    BuildConfig,
+    FeedsConfig,
+    PaginationConfig,
+    RedirectConfig,
+    SourceConfig,
+    ThemeConfig,
+    UrlsConfig,
+)
 from velobuild.model.entries import BodyFormat, Comment, Media, SiteSettings
 
 MEMORY = Path("/dev/shm")
 IDS = st.sampled_from([f"p{number}" for number in range(8)])
 TAGS = st.lists(st.sampled_from(["tea", "Tea", "jam", "Bread", "c#", "c++"]), max_size=3, unique=True).map(tuple)
-SLUGS = st.sampled_from(["p0", "p1", "p2", "tea", "neu", "alt", "about", "tags"])
+SLUGS = st.sampled_from(["p0", "p1", "p2", "tea", "neu", "Neu", "alt", "about", "tags"])
 HOURS = st.sampled_from([-9000.0, -3000.0, -40.0, -7.0, -6.0, -5.0, -4.0, 0.0, 3.0, 30.0])
 PIECES = st.sampled_from(
     [
@@ -39,6 +47,11 @@ PIECES = st.sampled_from(
     ]
 )
 BODIES = st.lists(PIECES, min_size=1, max_size=4).map("".join)
+# Where lists are, come and go; with what differs in letter case alone.
+OWN_FILES = ["robots.txt", "own.txt", "tags/index.html", "tags/tea/index.html", "tags/jam/feed.xml", "index.html"]
+OWN_FILES += ["page/1/index.html", "archive/2026/index.html", "sitemap.xml", "Tags/Bread/index.html"]
+OWN_PAGES = {"about": None, "neu2": None, "own": "Tags/Jam", "year": "archive/2025"}
+REDIRECTS = ["/tags/tea/", "/Tags/Jam/", "/archive/2025/", "/page/1/", "/tags/c/page/1/", "/tags/bread/feed.xml/old/"]
 TEXTS = st.sampled_from(["One", "Two", "Zebra", "ähre", ""])
 BROKEN = "{% if %}"
 ADA: dict[str, Any] = {"author": {"name": "Ada"}}
@@ -248,12 +261,12 @@ class Life(RuleBasedStateMachine):
         self.living.content.settings = SiteSettings(title=title or None, logo_url=logo, extra={"more": more})
 
     @edit(
-        name=st.sampled_from(["about", "neu2"]),
+        name=st.sampled_from(sorted(OWN_PAGES)),
         text=st.sampled_from([None, "See [p1](/p1/)", "## Two\n\n[t](/tags/jam/)"]),
         template=st.sampled_from([None, "landing.html"]),
     )
     def page(self, name: str, text: str | None, template: str | None) -> None:
-        self.living.page(name, text, template=template)
+        self.living.page(name, text, template=template, path=OWN_PAGES[name])
 
     @edit(name=st.sampled_from(sorted(TEMPLATES)), which=st.integers(0, 2))
     def template(self, name: str, which: int) -> None:
@@ -270,7 +283,7 @@ class Life(RuleBasedStateMachine):
     def sheet(self, colour: str, name: str) -> None:
         self.living.sheet(f"body {{ color: {colour} }}", name=name)
 
-    @edit(name=st.sampled_from(["robots.txt", "tags/index.html", "own.txt"]), there=st.booleans())
+    @edit(name=st.sampled_from(OWN_FILES), there=st.booleans())
     def own_file(self, name: str, there: bool) -> None:
         self.living.static(name, "mine" if there else None)
 
@@ -282,6 +295,7 @@ class Life(RuleBasedStateMachine):
         changes=st.sampled_from(
             [
                 {},
+                {"redirects": [RedirectConfig(source=source, target="/about/") for source in REDIRECTS]},
                 {"pagination": PaginationConfig(size=3)},
                 {"feeds": FeedsConfig(size=2, full=False, atom=False)},
                 {"urls": UrlsConfig(post="/{year}/{slug}/", redirects_from_old_slugs=False)},

@@ -48,6 +48,7 @@ from velobuild.render.theme import load_theme
 
 FAILED, REFUSED = 1, 3
 """How the process of a clean build ends."""
+REFUSALS = (ContentProblem, GuardRefused)
 THEME = Path(__file__).with_name("theme")
 CMS = "https://cms.example"
 NOON = datetime(2026, 5, 3, 12, tzinfo=UTC)
@@ -158,14 +159,15 @@ class Living:
         self.content.posts.pop(self.names.get(id, id), None)
         return self
 
-    def page(self, name: str, text: str | None, *, template: str | None = None) -> Living:
+    def page(self, name: str, text: str | None, *, template: str | None = None, path: str | None = None) -> Living:
         file = self.site / "pages" / f"{name}.md"
         if text is None:
             file.unlink(missing_ok=True)
         else:
-            own = f"template: {template}\n" if template else ""
+            front = {"title": name.capitalize(), "template": template, "path": path}
+            own = "".join(f"{key}: {value}\n" for key, value in front.items() if value)
             file.parent.mkdir(exist_ok=True)
-            file.write_text(f"---\ntitle: {name.capitalize()}\n{own}---\n{text}")
+            file.write_text(f"---\n{own}---\n{text}")
         return self
 
     def template(self, name: str, text: str | None) -> Living:
@@ -199,7 +201,7 @@ class Living:
         before = self.tree()
         try:
             return self._build(self.site / ".velobuild", self.site / "public")
-        except ContentProblem:
+        except REFUSALS:
             assert self.tree() == before, "a refused build changed the site"
             return None
 
@@ -222,7 +224,7 @@ class Living:
                 twin.__dict__.update(self.__dict__, site=other)
                 twin._build(other / ".velobuild", other / "public", former=former)
                 status = 0
-            except ContentProblem:
+            except REFUSALS:
                 status = REFUSED
             finally:
                 os._exit(status)

@@ -177,3 +177,30 @@ def test_another_site_at_the_same_address_has_its_own_rest(at_rest: SiteTest) ->
     assert not rested(at_rest)
     assert rested(at_rest.builds("--offline", "--out", "elsewhere"))
     assert not rested(at_rest.builds("--offline"))
+
+
+def test_a_page_that_was_another_while_a_build_read_it_is_read_again(
+    at_rest: SiteTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Edited when the build had begun, and edited back when it had read it: it is what it was, and the site is not."""
+    before = at_rest.contents()
+    read = Path.read_bytes
+    times: list[Path] = []
+
+    def edited_after_the_first_time(file: Path) -> bytes:
+        if file.name != "about.md":
+            return read(file)
+        times.append(file)
+        return read(file) if len(times) == 1 else b"# About\n\nThem."
+
+    _edit_post(at_rest)
+    with monkeypatch.context() as edited:
+        edited.setattr(Path, "read_bytes", edited_after_the_first_time)
+        at_rest.builds("--offline")
+    assert "Them." in (at_rest.public / "about/index.html").read_text()
+    assert len(times) == 2
+
+    at_rest.builds("--offline")
+    name = "about/index.html"
+    assert at_rest.contents()[name] == before[name]
+    assert rested(at_rest.builds("--offline"))

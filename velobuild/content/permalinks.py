@@ -22,6 +22,7 @@ from velobuild.config.schema import UrlsConfig
 from velobuild.content import tallies
 from velobuild.content.database import transaction
 from velobuild.content.dirty import mark
+from velobuild.content.former import was_left
 from velobuild.content.locales import locales_of
 from velobuild.content.moments import timestamp
 from velobuild.content.notes import SETTLED_AT
@@ -48,7 +49,7 @@ PUBLIC = (
 )
 CURRENT = "SELECT post_id, path, slug, moved FROM permalink ORDER BY post_id"
 PUT = "INSERT INTO permalink (post_id, path, slug, key, moved) VALUES (?, ?, ?, ?, ?)"
-LEFT = "SELECT 1 FROM former_path WHERE post_id = ? OR path = ?"
+LEFT_BY = "SELECT 1 FROM former_path WHERE post_id = ?"
 FELL_DUE = "SELECT id FROM post WHERE status = 'published' AND sort_at > ? AND sort_at <= ?"
 
 
@@ -301,7 +302,7 @@ def assign_some(
             return False
         if new is None:
             # Redirects that led to it go, and one that its page hid comes back.
-            if connection.execute(LEFT, (id, old[0])).fetchone() is not None:
+            if connection.execute(LEFT_BY, (id,)).fetchone() is not None or was_left(connection, file_of(old[0])):
                 return False
             gone.append(id)
             continue
@@ -339,8 +340,9 @@ def _is_free(connection: sqlite3.Connection, new: Permalink, fixed: Reserved, ta
     file = file_of(new.path)
     if new.path in fixed or taken.rival(file) is not None:
         return False
-    others = "SELECT 1 FROM permalink WHERE key = ? UNION ALL SELECT 1 FROM former_path WHERE path = ?"
-    return connection.execute(others, (collision_key(file), new.path)).fetchone() is None
+    if connection.execute("SELECT 1 FROM permalink WHERE key = ?", (collision_key(file),)).fetchone() is not None:
+        return False
+    return not was_left(connection, file)
 
 
 def _row(one: Permalink) -> tuple[str, str, str, str, bool]:

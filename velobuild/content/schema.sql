@@ -49,6 +49,7 @@ CREATE INDEX permalink_moved ON permalink (moved) WHERE moved;
 CREATE INDEX permalink_slug ON permalink (slug);
 CREATE TABLE former_path (path TEXT PRIMARY KEY, post_id TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX former_path_of ON former_path (post_id);
+CREATE INDEX former_path_in_any_case ON former_path (path COLLATE NOCASE);
 
 -- Downloaded files by the address they came from, and which entry uses which address.
 CREATE TABLE asset (url TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;

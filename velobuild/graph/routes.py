@@ -7,13 +7,14 @@ newest, one to two pages' worth. So a new post changes the newest page alone.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from velobuild.content.places import SITE, Places, Reserved, file_of
 from velobuild.errors import ContentProblem
 from velobuild.graph.answers import Where, in_locale
 from velobuild.graph.reader import Reader, path_of, plain_path
+from velobuild.graph.rivals import gives_way
 from velobuild.graph.sitemaps import sitemap_moves, sitemap_targets
 from velobuild.graph.views import TermView
 from velobuild.model.keys import Query
@@ -77,10 +78,11 @@ def expand(reader: Reader, former: Sequence[tuple[str, str]] = ()) -> Iterator[T
     own, taken = own_files(reader), Places()
     rows = _redirect_rows(reader, former)
     for target in _of_content(reader):
-        if target.route == "post" or target.path not in own:
-            if reader.pages or rows:  # Nobody else asks what is taken.
-                taken.take(target.path, target.url)
-            yield target
+        if gives_way(target.route, target.path, own):
+            continue
+        if reader.pages or rows:  # Nobody else asks what is taken.
+            taken.take(target.path, target.url)
+        yield target
     for file in sorted(own):
         taken.take(file, f"static/{file}")
     yield from _local_pages(reader, taken)
@@ -274,11 +276,18 @@ class Moves:
     gone: list[str]
 
 
-def moves(reader: Reader, born: Mapping[str, str], gone: Mapping[str, str], lengths: Mapping[str, int]) -> Moves:
+def moves(
+    reader: Reader,
+    born: Mapping[str, str],
+    gone: Mapping[str, str],
+    lengths: Mapping[str, int],
+    own: Container[str],
+) -> Moves:
     """The targets that a change may have made, altered or taken away, from the change alone.
 
-    `born` and `gone` are post id → path; `lengths` says by how much each facet's list became longer. It gives what
-    `expand` would give for these paths, as long as no address changed its owner.
+    `born` and `gone` are post id → path; `lengths` says by how much each facet's list became longer; `own` are the
+    names of the site's static files. It gives what `expand` would give for these paths, as long as no address changed
+    its owner: `rivals.is_contested` tells of lists.
     """
     targets = [post_target(reader, id, path) for id, path in sorted(born.items())]
     left = {file_of(path) for path in gone.values()}
@@ -292,8 +301,11 @@ def moves(reader: Reader, born: Mapping[str, str], gone: Mapping[str, str], leng
         maps, old_maps = sitemap_moves(reader, lengths)
         targets += maps
         left |= old_maps
-    made_paths = {target.path for target in targets}
-    return Moves(targets, sorted(left - made_paths))
+    left -= {target.path for target in targets}
+    return Moves(
+        [target for target in targets if not gives_way(target.route, target.path, own)],
+        sorted(path for path in left if path not in own),
+    )
 
 
 def _place_of(reader: Reader, facet: str) -> ListPlace | None:

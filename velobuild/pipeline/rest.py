@@ -31,10 +31,10 @@ from velobuild.content.notes import SETTLED_AT, TRACE, every_note, note, noted
 from velobuild.markup.versions import installed
 from velobuild.model.assets import path_of
 from velobuild.model.outputs import BuildReport
-from velobuild.pipeline.noting import FILES, LOST, PAGES, PUBLISHING, REST, UNSHOWN
+from velobuild.pipeline.noting import FILES, LOST, PAGES, PAGES_READ, PUBLISHING, REST, UNSHOWN
 from velobuild.pipeline.run import Run
 from velobuild.sources import has_local
-from velobuild.sources.page_files import page_files
+from velobuild.sources.page_files import page_files, print_of
 
 if TYPE_CHECKING:
     from velobuild.publish.inplace import InPlace
@@ -64,8 +64,9 @@ class Rest:
         self._out = loaded.out
         self._theme = theme
         self._publisher = publisher
-        pages = [(file.as_posix(), _bytes_of(file)) for file in page_files(loaded.root / loaded.config.content.pages)]
-        self._outside = repr([_code(tuple(sys.path)), loaded.config, theme.fingerprint, pages])
+        files = page_files(loaded.root / loaded.config.content.pages)
+        self._pages = print_of((file, _bytes_of(file)) for file in files)
+        self._outside = repr([_code(tuple(sys.path)), loaded.config, theme.fingerprint, self._pages])
 
     def report(self, run: Run, now: datetime) -> BuildReport | None:
         """What a build reports that has nothing to do at this moment; None if this one may have."""
@@ -93,6 +94,8 @@ class Rest:
         """Note that nothing is left to do, if that is so. Raises OutputError."""
         identity = noted(self._connection, TRACE) or ""
         live = identity.rpartition("|")[0]
+        if noted(self._connection, PAGES_READ) != self._pages:  # one was edited before the build came to it
+            return
         nothing_left_out = all(noted(self._connection, key) == "[]" for key in (UNSHOWN, LOST))
         if live != self._publisher.identity() or noted(self._connection, PUBLISHING) or not nothing_left_out:
             return

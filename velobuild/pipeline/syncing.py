@@ -12,9 +12,11 @@ from velobuild.errors import ContentProblem, Diagnostic, GuardRefused
 from velobuild.model.entries import LOCAL_PAGE, ChangeSet, Collection, Delta
 from velobuild.model.outputs import SyncReport
 from velobuild.model.ports import Clock, Known, Progress, Warn, utc_now
+from velobuild.pipeline.noting import PAGES_READ
 from velobuild.pipeline.opening import once_more_if_damaged, opened
 from velobuild.publish.guard import shrink
 from velobuild.sources import are_named, open_source
+from velobuild.sources.page_files import print_of
 from velobuild.sources.pages import read_pages
 
 RIVAL_PAGES = (
@@ -121,9 +123,16 @@ def guard_shrink(
 
 def read_local_pages(store: Store, loaded: Loaded) -> ChangeSet:
     """Take in the site's own Markdown pages. Raises ContentProblem, OutputError."""
-    delta = read_pages(loaded.root / loaded.config.content.pages)
+    files: list[tuple[Path, bytes | None]] = []
+
+    def read(file: Path) -> bytes:
+        files.append((file, content := file.read_bytes()))
+        return content
+
+    delta = read_pages(loaded.root / loaded.config.content.pages, read)
     of_sources = {id: v for id, v in store.versions(Collection.PAGES).items() if not id.startswith(LOCAL_PAGE)}
     changes = store.apply([replace(delta, versions={**of_sources, **delta.versions})])
+    store.remember(PAGES_READ, print_of(files))
     refuse_rival_pages(store)
     return changes
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from velobuild.content.database import Connection, transaction
+from velobuild.content.former import was_left
 from velobuild.content.moments import timestamp
 from velobuild.content.store import Store
 from velobuild.errors import Diagnostic
@@ -16,6 +17,7 @@ from velobuild.graph.changes import Cause, Changed
 from velobuild.graph.invalidate import Differences, settle, stale
 from velobuild.graph.named import ABSENT, Named
 from velobuild.graph.reader import Reader
+from velobuild.graph.rivals import is_contested
 from velobuild.graph.routes import moves
 from velobuild.graph.site import Site
 from velobuild.graph.trace import Made, Output, Trace
@@ -142,8 +144,11 @@ class Tracing:
         if changed.renamed or changed.pages:
             return None
         self._made, self._answers, self._anew = Spool(self._site.state), {}, False
-        moved = moves(self.reader, changed.born, changed.gone, changed.lengths)
+        own = self._theme.verbatim
+        moved = moves(self.reader, changed.born, changed.gone, changed.lengths, own)
         plan = Plan([], {}, changed=changed)
+        plan.gone = [output for path in moved.gone if (output := self.trace.at(path)) is not None]
+        coming_or_going = {output.target.path for output in plan.gone if output.target.route != "post"}
         seen: set[str] = set()
         for target in moved.targets:
             output = self.trace.at(target.path)
@@ -154,10 +159,11 @@ class Tracing:
                 plan.causes[target.path] = cause
             else:
                 continue
-            if output is not None and output.target.route != target.route and "page" in {output.target.route}:
-                return None
+            if target.route != "post" and (output is None or output.target.route != target.route):
+                coming_or_going.add(target.path)
             plan.targets.append(target)
-        plan.gone = [output for path in moved.gone if (output := self.trace.at(path)) is not None]
+        if is_contested(self.reader, coming_or_going, own) or self._were_posts(coming_or_going):
+            return None
         gone = {output.id for output in plan.gone}
         for id, cause in by_id.items():
             if id not in gone:
@@ -167,6 +173,10 @@ class Tracing:
                     plan.causes[target.path] = cause
         self._plan = plan
         return plan
+
+    def _were_posts(self, files: Iterable[str]) -> bool:
+        """Whether posts have left one of these addresses: a redirect that stands there goes, or comes back."""
+        return any(was_left(self._connection, file) for file in files)
 
     def _unshown(self, changed: Changed) -> None:
         """Posts whose body could be shown and cannot, or the other way round, are others everywhere."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from velobuild.errors import ContentProblem, OutputError
@@ -15,7 +16,7 @@ HEADING = re.compile(r"\A\s*#[ \t]+(?P<title>[^\n]+?)[ \t]*#*[ \t]*(?:\n|\Z)")
 NAMED = frozenset({"title", "description", "template", "path", "slug", "draft"})
 
 
-def read_pages(folder: Path) -> Delta:
+def read_pages(folder: Path, read: Callable[[Path], bytes] = Path.read_bytes) -> Delta:
     """Every page below `folder`, as one complete delta; a draft is left out. A missing folder holds no page.
 
     A page's address is its place below the folder, or `path` in its front matter; its title is `title`, else a first
@@ -24,7 +25,7 @@ def read_pages(folder: Path) -> Delta:
     pages: dict[str, Page] = {}
     versions: dict[str, str] = {}
     for file in page_files(folder):
-        page, draft = _read(file, folder)
+        page, draft = _read(file, folder, read)
         if draft:
             continue
         if page.id in pages:
@@ -41,9 +42,9 @@ def read_pages(folder: Path) -> Delta:
     return Delta(Collection.PAGES, upserts=tuple(pages.values()), versions=versions, complete=True)
 
 
-def _read(file: Path, folder: Path) -> tuple[Page, bool]:
+def _read(file: Path, folder: Path, read: Callable[[Path], bytes]) -> tuple[Page, bool]:
     try:
-        text = file.read_text("utf-8-sig")
+        text = read(file).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise ContentProblem(
             "the page is not UTF-8 text", code="VB3005", where=str(file), hint="save the file as UTF-8"

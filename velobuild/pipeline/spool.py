@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO
 
+from velobuild.graph.packing import row_of
 from velobuild.graph.trace import Made
 from velobuild.model.outputs import OutputFile, Phase, Target
 from velobuild.model.reads import Reads
@@ -73,10 +74,9 @@ class Spool:
 
 
 def _row(one: Made) -> tuple[object, ...]:
-    target, file, reads = one.target, one.file, one.reads
-    of_target = (target.path, target.url, target.route, target.renderer, target.template, target.params)
+    file, reads = one.file, one.reads
     of_file = (file.path, file.sha256, file.size_bytes, str(file.phase))
-    return of_target, of_file, (reads.posts, reads.queries, reads.keys), one.reason, one.render_us, one.failed
+    return row_of(one.target), of_file, (reads.posts, reads.queries, reads.keys), one.reason, one.render_us, one.failed
 
 
 def _made(chunk: bytes) -> Iterator[Made]:

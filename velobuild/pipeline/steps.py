@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from velobuild.content.database import Connection
 from velobuild.content.locales import arrange
@@ -194,15 +193,17 @@ def _sync_named(run: Run, store: Store, cache: Path | None) -> SyncReport | None
     from velobuild.pipeline.beside import with_folders
     from velobuild.pipeline.naming import synchronise_named
 
-    how: dict[str, Any] = {
-        "cache": cache,
-        "allow_shrink": run.options.allow_shrink,
-        "clock": run.clock,
-        "warn": run.warn,
-        "progress": run.progress,
-    }
-    report = synchronise_named(store, run.loaded, run.options.named, **how)
-    return None if report is None else with_folders(store, run.loaded, report, **how)
+    report = synchronise_named(
+        store,
+        run.loaded,
+        run.options.named,
+        cache=cache,
+        allow_shrink=run.options.allow_shrink,
+        clock=run.clock,
+        warn=run.warn,
+        progress=run.progress,
+    )
+    return None if report is None else with_folders(run, store, report, cache=cache)
 
 
 def _report(

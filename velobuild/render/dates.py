@@ -1,6 +1,6 @@
 """Days in a language's long form: Babel's words in Babel's order.
 
-To load Babel takes as long as all else that rendering a single page does. What it knows of a language comes down to
+To load Babel takes longer than to render a single page. What it knows of a language comes down to
 twelve patterns, one a month: a build keeps them for the next (`learned`), which then does without it (`recall`).
 """
 

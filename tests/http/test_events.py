@@ -143,27 +143,61 @@ def test_a_stream_that_is_silent_for_too_long_is_given_up(origin: Origin) -> Non
         read(origin, silence_s=0.2)
 
 
-def test_closing_from_another_thread_ends_a_waiting_reader_at_once(origin: Origin) -> None:
-    origin.sends(STREAM, b"data: 1\n\n", then="hold")
-    with client(origin) as made:
-        got: list[ServerEvent] = []
-        waiting = threading.Event()
+@contextmanager
+def listening(made: EventClient, got: list[ServerEvent], seen: threading.Event) -> Iterator[threading.Thread]:
+    """A thread that reads the stream; what it raises fails the test."""
+    raised: list[BaseException] = []
 
-        def listen() -> None:
+    def listen() -> None:
+        try:
             with made.stream("realtime") as stream:
                 for event in stream:
                     got.append(event)
-                    waiting.set()
+                    seen.set()
+        except BaseException as error:
+            raised.append(error)
 
-        thread = threading.Thread(target=listen)
-        thread.start()
+    thread = threading.Thread(target=listen)
+    thread.start()
+    yield thread
+    assert not raised
+
+
+def test_closing_from_another_thread_ends_a_waiting_reader_at_once(origin: Origin) -> None:
+    origin.sends(STREAM, b"data: 1\n\n", then="hold")
+    got: list[ServerEvent] = []
+    waiting = threading.Event()
+    with client(origin) as made, listening(made, got, waiting) as thread:
         assert waiting.wait(10)
         began = time.monotonic()
         made.close()
         thread.join(10)
         assert not thread.is_alive()
         assert time.monotonic() - began < 5
-        assert len(got) == 1
+    assert len(got) == 1
+
+
+@pytest.mark.parametrize("begun", [b"", b"HTTP/1.1 200 OK\r\nContent-Type: text/"])
+def test_closing_before_the_stream_began_ends_whoever_waits_for_it(origin: Origin, begun: bytes) -> None:
+    origin.sends(begun, then="hold")
+    got: list[ServerEvent] = []
+    with client(origin) as made, listening(made, got, threading.Event()) as thread:
+        while not origin.asked:
+            time.sleep(0.01)
+        began = time.monotonic()
+        made.close()
+        thread.join(10)
+        assert not thread.is_alive()
+        assert time.monotonic() - began < 5
+    assert not got
+
+
+def test_a_stream_that_was_closed_before_it_was_asked_for_has_no_events(origin: Origin) -> None:
+    with client(origin) as made:
+        made.close()
+        with made.stream("realtime") as stream:
+            assert not list(stream)
+    assert not origin.asked
 
 
 def test_a_document_is_posted_with_the_token(origin: Origin) -> None:

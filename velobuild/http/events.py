@@ -29,6 +29,7 @@ CONNECT_S = 10.0
 SILENCE_S = 400.0
 """Longer than the five minutes after which PocketBase ends a silent stream by itself."""
 EVENT_END = (b"\n\n", b"\r\r", b"\r\n\r\n")
+CONNECTED = ("connection.connect_tcp.complete", "connection.start_tls.complete")
 HEADERS = {"Accept-Encoding": "identity", "Cache-Control": "no-cache", "User-Agent": f"velobuild/{__version__}"}
 
 
@@ -65,12 +66,18 @@ class EventClient:
     def stream(self, path: str) -> Iterator[Iterator[ServerEvent]]:
         """GET `path` and iterate over its events, until the server ends the stream or `close` is called.
 
-        Raises TokenError, SourceUnavailable or ProtocolError, on the way in and while iterating.
+        A stream that is closed before it began has no events. Raises TokenError, SourceUnavailable or ProtocolError,
+        on the way in and while iterating.
         """
         where = self._where(path)
         headers = {**HEADERS, "Accept": "text/event-stream", "Authorization": f"Bearer {self._token.reveal()}"}
-        with self._translated(where):
-            answer = self._client.send(self._client.build_request("GET", where, headers=headers), stream=True)
+        answer: httpx.Response | None = None
+        with suppress(_Closed), self._translated(where):
+            request = self._client.build_request("GET", where, headers=headers, extensions={"trace": self._connected})
+            answer = self._client.send(request, stream=True)
+        if answer is None:  # Closed while it was asked for.
+            yield iter(())
+            return
         try:
             self._judge(answer, where, 200)
             kind = answer.headers.get("content-type", "")
@@ -79,7 +86,7 @@ class EventClient:
             if answer.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
                 raise _no_events("the stream is compressed although asked not to be", where)
             answer.stream = _Bounded(answer.stream, where)
-            self._hold(answer)
+            self._hold(answer.extensions.get("network_stream"))
             yield self._events(answer, where)
         finally:
             self._socket = None
@@ -89,7 +96,7 @@ class EventClient:
         """POST a small JSON document. Raises TokenError, SourceUnavailable or ProtocolError."""
         where = self._where(path)
         headers = {**HEADERS, "Accept": "application/json", "Authorization": f"Bearer {self._token.reveal()}"}
-        with self._translated(where):
+        with suppress(_Closed), self._translated(where):
             request = self._client.build_request("POST", where, headers=headers, json=value, timeout=deadline_s)
             answer = self._client.send(request, stream=True)
             try:
@@ -109,16 +116,21 @@ class EventClient:
     def _where(self, path: str) -> str:
         return f"{self._base}".rstrip("/") + f"/{path}"
 
-    def _hold(self, answer: httpx.Response) -> None:
-        """Keep the socket, which alone can wake up a thread that reads from it."""
-        stream = answer.extensions.get("network_stream")
+    def _connected(self, event: str, info: dict[str, Any]) -> None:
+        """httpx's trace of a request: a server may take its time for the first byte, and `close` must not wait."""
+        if event in CONNECTED:
+            self._hold(info["return_value"])
+
+    def _hold(self, stream: Any) -> None:
+        """Keep the socket of a network stream, which alone can wake up a thread that reads from it."""
         with self._lock:
             self._socket = stream.get_extra_info("socket") if stream is not None else None
             if self._closed and self._socket is not None:
-                self._socket.shutdown(socket.SHUT_RDWR)
+                with suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
 
     def _events(self, answer: httpx.Response, where: str) -> Iterator[ServerEvent]:
-        with self._translated(where):
+        with suppress(_Closed), self._translated(where):
             for event in EventSource(answer).iter_sse():
                 yield ServerEvent(event.event or "message", event.data)
 
@@ -145,16 +157,21 @@ class EventClient:
             raise SourceUnavailable("the stream of events went silent", code="VB2101", where=where) from error
         except httpx.TransportError as error:
             if self._closed:
-                return
+                raise _Closed from error
             raise SourceUnavailable(
                 f"the stream of events broke: {printable(str(error) or type(error).__name__, 80)}",
                 code="VB2101",
                 where=where,
             ) from error
-        except RuntimeError:
+        except RuntimeError as error:
             # httpx's word for a client that was closed meanwhile.
-            if not self._closed:
-                raise
+            if self._closed:
+                raise _Closed from error
+            raise
+
+
+class _Closed(Exception):
+    """`close` was called meanwhile: what was under way is over, and that is no fault."""
 
 
 class _Bounded(httpx.SyncByteStream):

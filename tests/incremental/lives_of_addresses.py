@@ -24,6 +24,23 @@ def a_link_to_a_post_that_moves(living: Living) -> None:
 
 
 @life
+def a_link_to_a_year_that_comes_and_goes(living: Living) -> None:
+    """Shown in full by the feed of a tag, where the address of a page that is there is another than of one that is
+    not. The year comes with a new post, goes with another date, and comes without an address that came or went."""
+    link = '<p><a href="/archive/2026/">year</a> <a href="https://cms.example/archive/2024">another</a></p>'
+    begun(living).post("p0", body=link, tags=("tea",), published_at=later(-9_000)).same_as_clean()
+    living.post("p1", published_at=later(-40)).same_as_clean()
+    living.post("p1", published_at=later(-18_000)).same_as_clean()
+    living.post("p1", published_at=later(-40)).same_as_clean().without("p1").same_as_clean()
+
+
+@life
+def a_page_that_links_to_a_year_that_comes_and_goes(living: Living) -> None:
+    begun(living, (), ()).page("own", "[year](https://cms.example/archive/2024/)").same_as_clean()
+    living.post("p1", published_at=later(-18_000)).same_as_clean().post("p1", published_at=later(-5)).same_as_clean()
+
+
+@life
 def two_posts_swap_their_addresses(living: Living) -> None:
     begun(living, (), (), ()).post("p0", slug="p1").post("p1", slug="p0").same_as_clean()
 

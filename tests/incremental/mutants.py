@@ -132,7 +132,27 @@ MUTANTS = (
         "        for image in (old, new):\n            if image is None:",
         "        for image in (new,):\n            if image is None:",
     ),
-    Mutant("links to what moved", "a_link_to_a_post_that_moves", INVALIDATE, "        self._links(names)\n", ""),
+    Mutant(
+        "links to what moved",
+        "a_link_to_a_post_that_moves",
+        INVALIDATE,
+        "self._links(names | self._years())",
+        "self._links(self._years())",
+    ),
+    Mutant(
+        "links to the list of a year",
+        "a_link_to_a_year_that_comes_and_goes",
+        INVALIDATE,
+        "self._links(names | self._years())",
+        "self._links(names)",
+    ),
+    Mutant(
+        "that a year went or came without an address of a post",
+        "a_page_that_links_to_a_year_that_comes_and_goes",
+        INVALIDATE,
+        "                    self.changed.moved = True\n",
+        "",
+    ),
     Mutant(
         "whose tag is called otherwise now",
         "a_tag_is_written_otherwise_by_most",

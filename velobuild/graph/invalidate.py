@@ -25,7 +25,8 @@ from velobuild.graph.reader import Reader
 from velobuild.graph.trace import Trace
 from velobuild.markup.prepare import Prepared, decode
 from velobuild.model.entries import Collection
-from velobuild.model.locales import tag_locale
+from velobuild.model.keys import Query
+from velobuild.model.locales import tag_locale, year_of_value
 from velobuild.model.reads import BODY_FIELDS, EVERY_FIELD, Field, Image, touched
 
 COUNTED = "posts came, went or got other dates"
@@ -83,7 +84,7 @@ class Differences:
             elif entry.kind == Collection.PAGES:
                 self.changed.pages = self.changed.moved = True
                 names |= {link_name(f"/{row['path']}/") for row in (entry.before, self._page(entry.id)) if row}
-        self._links(names)
+        self._links(names | self._years())
         if self.changed.pages:
             self.changed.suspects.update(dict.fromkeys(("pages", "pages:", "page-translations:"), OWN_PAGES))
         if media or self.changed.moved or self.changed.pages:
@@ -277,6 +278,19 @@ class Differences:
             return None
         found: Mapping[str, str] = json.loads(row[0])
         return found
+
+    def _years(self) -> set[str]:
+        """The names under which links may lead to the list of a year that came or went."""
+        names = set()
+        for facet, step in self.changed.lengths.items():
+            kind, _, value = facet.partition("=")
+            if kind == "year" and step and self._reader.site.config.urls.year:
+                count = self._reader.answers.count(Query(where=(("year", value),)))
+                if not count or count == step:
+                    locale, year = year_of_value(value)
+                    names.add(link_name(self._reader.year_path(year, locale)))
+                    self.changed.moved = True
+        return names
 
     def _links(self, names: Iterable[str]) -> None:
         for name in sorted(filter(None, names)):

@@ -22,10 +22,12 @@ import corpus
 from load import edited, entry, one
 
 from velobuild.config.load import load
+from velobuild.config.schema import Loaded
 from velobuild.content.database import open_database
 from velobuild.content.store import Store
 from velobuild.model.entries import Post
 from velobuild.pipeline import BuildOptions, build
+from velobuild.pipeline.opening import databases_kept_open
 
 
 def wanted(order: dict[str, Any], post_count: int) -> Post:
@@ -47,12 +49,17 @@ def main(site: str, count: str) -> None:
     connection = open_database(folder / ".velobuild", warn=print)
     store = Store(connection)
     gc.freeze()
+    with databases_kept_open():  # as in the service's build process
+        serve(loaded, store, post_count)
+
+
+def serve(loaded: Loaded, store: Store, post_count: int) -> None:
     for line in sys.stdin:
         if not line.strip():
             continue
         post = wanted(json.loads(line), post_count)
         gc.collect()
-        say(page=str(folder / "public" / "posts" / post.slug / "index.html"))
+        say(page=str(loaded.out / "posts" / post.slug / "index.html"))
         sys.stdin.readline()
         began = time.monotonic()
         store.apply([one(post)])

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from velobuild.config.schema import Loaded
-from velobuild.content.database import Connection, DatabaseDamaged, open_database, set_aside_if_damaged
+from velobuild.content.database import (
+    FILE_NAME,
+    Connection,
+    DatabaseDamaged,
+    open_database,
+    set_aside_if_damaged,
+)
 from velobuild.errors import GuardRefused
 from velobuild.model.ports import Clock, Warn, utc_now
 from velobuild.publish.lock import SiteLock
@@ -18,6 +24,11 @@ if TYPE_CHECKING:
     from velobuild.publish.inplace import InPlace
 
 T = TypeVar("T")
+Identity = tuple[int, int]
+"""The device and the inode of a file: the latter is not given away while the file is open."""
+
+
+_kept: dict[Path, tuple[Identity, Connection]] | None = None
 
 
 @contextmanager
@@ -27,11 +38,53 @@ def opened(state: Path, *, wait: bool, warn: Warn) -> Iterator[Connection]:
     DatabaseDamaged among them: then the same work, begun again, finds an empty one.
     """
     with SiteLock(state, wait=wait), set_aside_if_damaged(state, warn=warn):
-        connection = open_database(state, warn=warn)
+        connection = _taken(state)
+        if connection is None:
+            connection = open_database(state, warn=warn)
         try:
+            identity = _identity(state)
             yield connection
-        finally:
+        except BaseException:
             connection.close()
+            raise
+        if _kept is None or identity is None or connection.in_transaction:
+            connection.close()
+        else:
+            _kept[state] = identity, connection
+
+
+@contextmanager
+def databases_kept_open() -> Iterator[None]:
+    """In the block a site's database stays open after a build that ended well, for the next one: what SQLite has read
+    of it need not be read again. For a process that builds again and again, from one thread."""
+    global _kept
+    _kept = {}
+    try:
+        yield
+    finally:
+        for _, connection in _kept.values():
+            connection.close()
+        _kept = None
+
+
+def _taken(state: Path) -> Connection | None:
+    """The database that was kept open, if it is still the one that lies there: another program may have removed it, or
+    set it aside."""
+    if _kept is None or state not in _kept:
+        return None
+    identity, connection = _kept.pop(state)
+    if identity == _identity(state):
+        return connection
+    connection.close()
+    return None
+
+
+def _identity(state: Path) -> Identity | None:
+    try:
+        found = (state / FILE_NAME).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def once_more_if_damaged(attempt: Callable[[], T]) -> T:

@@ -108,7 +108,9 @@ def serve_builds(descriptor: int, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _asked_to_end)
     connection = Connection(descriptor)
-    with connection, suppress(EOFError, BrokenPipeError, ConnectionResetError):
+    from velobuild.pipeline.opening import databases_kept_open
+
+    with databases_kept_open(), connection, suppress(EOFError, BrokenPipeError, ConnectionResetError):
         memory_bytes: int = connection.recv()
         _bound_memory(memory_bytes)
         _get_warm()

@@ -13,7 +13,9 @@ from velobuild.render.theme import Theme, load_theme
 
 PARTS = ("templates", "static", "locales")
 RESTED_NS = 2_000_000_000
-Signature = tuple[tuple[str, int, int, int], ...]
+State = tuple[int, int, int] | None
+"""Size, mtime and inode of what is at a path; None for nothing. A folder's mtime tells of names that came or went."""
+Signature = dict[str, State]
 
 _theme: tuple[bytes, Signature, Theme] | None = None
 
@@ -22,33 +24,31 @@ def current_theme(config: Config, root: Path) -> Theme:
     """The configured theme, read anew only if a file of it is another. Raises as `load_theme`."""
     global _theme
     key = canonical([str(root), config.theme.name, config.theme.path, dict(config.theme.options)])
-    if _theme is not None and _theme[0] == key and _signature(_theme[2].folders) == _theme[1]:
+    if _theme is not None and _theme[0] == key and all(_state(path) == state for path, state in _theme[1].items()):
         return _theme[2]
     _theme = None
     theme = load_theme(config, root)
-    # A file that changes while it is read must not be taken for what was read: only one that has rested is kept.
-    signature = _signature(theme.folders)
-    if all(time.time_ns() - mtime_ns > RESTED_NS for _, _, mtime_ns, _ in signature):
+    # What changes while it is read must not be taken for what was read: only what has rested is kept.
+    signature = {path: _state(path) for place in theme.folders for path in _paths(str(place))}
+    now_ns = time.time_ns()
+    if all(state is None or now_ns - state[1] > RESTED_NS for state in signature.values()):
         _theme = (key, signature, theme)
     return theme
 
 
-def _signature(folders: tuple[Path, ...]) -> Signature:
-    return tuple(row for place in folders for row in _files(place))
-
-
-def _files(place: Path) -> Iterator[tuple[str, int, int, int]]:
-    yield from _row(place / "theme.toml")
+def _paths(place: str) -> Iterator[str]:
+    """Every file and folder of a theme's folder that says what the theme is, and those that could come."""
+    yield f"{place}/theme.toml"
     for part in PARTS:
-        for folder, names, files in os.walk(place / part):
-            names.sort()
-            for name in sorted(files):
-                yield from _row(Path(folder) / name)
+        yield f"{place}/{part}"
+        for folder, folders, files in os.walk(f"{place}/{part}"):
+            for name in (*folders, *files):
+                yield f"{folder}/{name}"
 
 
-def _row(file: Path) -> Iterator[tuple[str, int, int, int]]:
+def _state(path: str) -> State:
     try:
-        found = file.stat()
+        found = os.stat(path)  # noqa: PTH116 - asked of each file before each build
     except OSError:
-        return
-    yield str(file), found.st_size, found.st_mtime_ns, found.st_ino
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ino

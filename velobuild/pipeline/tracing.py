@@ -47,7 +47,10 @@ class Plan:
 
 
 class Tracing:
-    """The trace during one build: asked for a plan, told what was made, written when the release is live."""
+    """The trace during one build: asked for a plan, told what was made, written when the release is live.
+
+    `release` is the one that was live when the build began; an update goes on with it.
+    """
 
     def __init__(self, connection: Connection, site: Site, theme: Theme, release: str | None) -> None:
         self._connection = connection
@@ -59,7 +62,7 @@ class Tracing:
         self.named = Named(self.reader, self._of_theme)
         self._parts = recipe_parts(site, theme, self.reader.pictures.media_origins)
         self._recipe = fingerprint(self._parts).hex()
-        self._release = release
+        self.release = release
         self._prints: dict[str, str] = json.loads(self._store.note(PRINTS) or "{}")
         self._made = Spool(site.state)
         self._answers: dict[str, Answer] = {}
@@ -70,12 +73,12 @@ class Tracing:
     def whole(self) -> str | None:
         """Why everything must be made anew; None if the trace can be built on."""
         identity = self.trace.identity
-        if identity is None or self._release is None:
+        if identity is None or self.release is None:
             return "nothing was built before"
         if self._store.note(PUBLISHING):
             return "the build before was cut short"
         release, _, recipe = identity.rpartition("|")
-        if release != self._release:
+        if release != self.release:
             return "another release is live than the one that was built last"
         if recipe != self._recipe:
             before: dict[str, str] = json.loads(self._store.note(RECIPE) or "{}")

@@ -66,7 +66,8 @@ def update(
     """
     if run.options.clean or run.options.strict or site.preview_at is not None:
         return None
-    tracing = Tracing(connection, site, theme, publisher.identity())
+    release = publisher.identity()
+    tracing = Tracing(connection, site, theme, release)
     if tracing.needs_all is not None:
         return None
     kinds = dict(connection.execute("SELECT kind, count(*) FROM dirty GROUP BY kind").fetchall())
@@ -80,12 +81,12 @@ def update(
     if media is None:
         return None
     with run.phase("plan"):
-        tracing = Tracing(connection, site, theme, publisher.identity())
+        tracing = Tracing(connection, site, theme, release)
         plan = tracing.plan_update()
     if plan is None or len(plan.targets) > OUTPUTS_MAX:
         return None
     if not plan.targets and not plan.gone and not media.puts and not media.removals:
-        return _nothing(run, connection, theme, tracing, publisher)
+        return _nothing(run, connection, theme, tracing)
     return _publish(run, connection, site, theme, publisher, tracing, plan, media)
 
 
@@ -127,13 +128,11 @@ def _prepare(run: Run, connection: Connection, site: Site) -> bool:
     return True
 
 
-def _nothing(
-    run: Run, connection: Connection, theme: Theme, tracing: Tracing, publisher: Releases | InPlace
-) -> Updated | None:
+def _nothing(run: Run, connection: Connection, theme: Theme, tracing: Tracing) -> Updated | None:
     """Nothing that a page shows has changed: the rows say so, and the live files are looked at."""
     if not is_whole(connection, theme, run.loaded.out):
         return None
-    if not tracing.commit(publisher.identity(), run.warn, {}):
+    if not tracing.commit(tracing.release, run.warn, {}):
         return None
     store = Store(connection)
     return Updated(Published(None, ()), int(store.note(PAGES) or "0"), int(store.note(FILES) or "0"), 0)
@@ -177,7 +176,7 @@ def _publish(
                 {"pages": str(pages)},
                 {"posts": {**gone, **paths}},
                 guards=[SecretScan(run.loaded.tokens)],
-                commit=lambda: _commit(tracing, publisher, run, notes),
+                commit=lambda: _commit(tracing, run, notes),
             )
     finally:
         staged.discard()
@@ -185,9 +184,9 @@ def _publish(
     return Updated(Published(None, changes), pages, unchanged, len(plan.targets))
 
 
-def _commit(tracing: Tracing, publisher: Releases | InPlace, run: Run, notes: dict[str, str]) -> None:
+def _commit(tracing: Tracing, run: Run, notes: dict[str, str]) -> None:
     started = time.perf_counter_ns()
-    tracing.commit(publisher.identity(), run.warn, notes)
+    tracing.commit(tracing.release, run.warn, notes)
     run.writing_us += (time.perf_counter_ns() - started) // 1000
 
 

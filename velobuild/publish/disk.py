@@ -329,11 +329,6 @@ def prepare_file(file: Path, content: bytes) -> Path:
     return prepared
 
 
-def fsync_file(file: Path) -> None:
-    """The file's bytes reach the disk. Raises OSError."""
-    _fsync(file, os.O_RDONLY)
-
-
 def sync_folder(folder: Path) -> None:
     """The folder's own entries reach the disk."""
     _fsync(folder, os.O_RDONLY | os.O_DIRECTORY)

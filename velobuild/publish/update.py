@@ -167,14 +167,11 @@ class Update:
         """
         changes = self._changes(puts, removals)
         try:
-            self._verify(puts)
+            self._seal(puts)
             staged = Staged(self.folder, None, {file.path: file for file in puts}, changes)
             for guard in guards:
                 guard(staged)
             with disk_errors("the update could not be prepared", self.folder):
-                for file in puts:
-                    self._stamp(file.path)
-                    disk.fsync_file(self.folder / file.path)
                 entry = Entry(tuple(puts), tuple(removals), dict(meta), patches, base_of(self._manifest_file))
                 journal = json.dumps(
                     [self.folder.name, str(self._live_folder), str(self._log), entry.encode().decode()]
@@ -218,16 +215,21 @@ class Update:
             found.append(OutputChange(file.path, kind, file.sha256, file.size_bytes))
         return (*found, *(OutputChange(path, OutputKind.REMOVED, None, 0) for path in removals))
 
-    def _verify(self, puts: Sequence[OutputFile]) -> None:
-        with disk_errors("the staged update cannot be verified", self.folder):
-            expected = {file.path: file for file in puts}
+    def _seal(self, puts: Sequence[OutputFile]) -> None:
+        """Each staged file is what was written, has a time later than the file that it replaces, and is on the disk."""
+        stamp = Stamp(self._live_folder, int(self._now.timestamp()))
+        expected = {file.path: file for file in puts}
+        with disk_errors("the update could not be prepared", self.folder), disk.Descent(self.folder) as descent:
             found = set(disk.files_below(self.folder))
             wrong = sorted(found ^ expected.keys())
-            wrong += [
-                path
-                for path in found & expected.keys()
-                if disk.fingerprint_file(self.folder, path)[0] != expected[path].sha256
-            ]
+            for path in sorted(found & expected.keys()):
+                parent, name = descent.parent_of(path)
+                with disk.open_regular(parent, name) as file:
+                    if disk.digest(file) != expected[path].sha256:
+                        wrong.append(path)
+                    mtime_s = stamp(path)
+                    os.utime(file, (mtime_s, mtime_s))
+                    os.fsync(file)
         if wrong:
             raise OutputError(
                 f"{len(wrong)} staged files are not what was written",
@@ -235,11 +237,6 @@ class Update:
                 where=", ".join(wrong[:5]),
                 hint="nothing was published; build again, and look at the disk if it happens twice",
             )
-
-    def _stamp(self, path: str) -> None:
-        """Later than the file that it replaces, whatever the clock says: web servers answer 304 from mtime and size."""
-        mtime_s = Stamp(self._live_folder, int(self._now.timestamp()))(path)
-        os.utime(self.folder / path, (mtime_s, mtime_s), follow_symlinks=False)
 
 
 def journal_of(state: Path) -> Path:

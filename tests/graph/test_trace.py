@@ -39,7 +39,7 @@ def change(connection: Connection, *outputs: Made, gone: tuple[str, ...] = ()) -
         ids = [output.id for name in gone if (output := trace.at(f"{name}/index.html")) is not None]
         trace.remove(ids)
         for output in outputs:
-            trace.record([output], answers(output.reads.queries), lambda key: key.encode(), 1)
+            trace.record([output], answers(output.reads.queries).get, lambda key: key.encode(), 1)
         trace.sweep()
 
 

@@ -185,8 +185,8 @@ def test_what_a_worker_wrote_is_recorded_by_the_parent(site: Site) -> None:
         for path, content in {**V1, "index.html": "home 9"}.items():
             staging.record(write_file(staging.folder, path, content.encode()))
         published = staging.publish({})
-    assert published.count(OutputKind.REWRITTEN) == 1
-    assert published.count(OutputKind.UNCHANGED) == 2
+    assert published.counts()[OutputKind.REWRITTEN] == 1
+    assert published.counts()[OutputKind.UNCHANGED] == 2
     assert site.served() == {**V1, "index.html": "home 9"}
     assert (site.out / "posts/a/index.html").stat().st_ino == inode
     assert (site.out / "index.html").stat().st_mtime_ns % 1_000_000_000 == 0

@@ -207,7 +207,7 @@ def test_a_full_publication_takes_up_the_updates_before(root: Path, mode: str) -
         for path in rig.contents(3):
             assert staging.keep(path) is not None, path
         published = staging.publish({"version": "3", "posts": json.dumps({"b": "3"})})
-    assert published.count(OutputKind.UNCHANGED) == len(rig.contents(3))
+    assert published.counts()[OutputKind.UNCHANGED] == len(rig.contents(3))
     assert rig.faults(root, mode, 2) == []
 
 

@@ -10,8 +10,8 @@ import pytest
 from velobuild.errors import OutputError
 from velobuild.graph.trace import Made
 from velobuild.model.outputs import OutputFile, Phase, Target
-from velobuild.model.reads import Reads
-from velobuild.pipeline.spool import IN_MEMORY_BYTES, Spool
+from velobuild.model.reads import Answer, Footprint, Reads
+from velobuild.pipeline.spool import IN_MEMORY_BYTES, Answers, Spool
 
 KEYS = frozenset({"template:post.html", "term:tee"})
 
@@ -42,3 +42,13 @@ def test_a_disk_that_fails_is_told_of_with_the_folder(tmp_path: Path) -> None:
     with pytest.raises(OutputError) as failed:
         spool.add([replace(chunk(2)[0], reason="x" * IN_MEMORY_BYTES)])
     assert (failed.value.code, failed.value.diagnostics[0].where) == ("VB6002", str(tmp_path / "gone"))
+
+
+def test_an_answer_comes_out_as_it_went_in_and_once() -> None:
+    answers = Answers()
+    kept = Answer(b"\x00\xff", (Footprint("tag=tée", several=True), Footprint("post", "2026-01-01", "2026-12-31")))
+    answers.add({"posts:1": Answer(b"", ()), "posts:2": kept})
+    assert answers.take("posts:2") == kept
+    assert answers.take("posts:2") is None
+    assert answers.take("posts:3") is None
+    assert answers.take("posts:1") == Answer(b"", ())

@@ -11,10 +11,12 @@ from hashlib import blake2b
 
 from velobuild.content.database import transaction
 
+KEY_BYTES = 16
+
 
 def memo_key(recipe: bytes, input: bytes) -> bytes:
-    """16 bytes for a function's recipe (options and versions) and its input's fingerprint."""
-    return blake2b(input, key=blake2b(recipe, digest_size=32).digest(), digest_size=16).digest()
+    """`KEY_BYTES` bytes for a function's recipe (options and versions) and its input's fingerprint."""
+    return blake2b(input, key=blake2b(recipe, digest_size=32).digest(), digest_size=KEY_BYTES).digest()
 
 
 class Memo:
@@ -35,6 +37,6 @@ class Memo:
         """Forget every row that is not named: what no entry uses any more."""
         with transaction(self._connection):
             self._connection.execute("CREATE TEMP TABLE used (input BLOB PRIMARY KEY) WITHOUT ROWID")
-            self._connection.executemany("INSERT OR IGNORE INTO used VALUES (?)", [(key,) for key in keys])
+            self._connection.executemany("INSERT OR IGNORE INTO used VALUES (?)", ((key,) for key in keys))
             self._connection.execute("DELETE FROM memo WHERE input NOT IN (SELECT input FROM used)")
             self._connection.execute("DROP TABLE used")

@@ -37,6 +37,7 @@ DROP_KEY = (
     "DELETE FROM key WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM query_read WHERE key = ?1) "
     "AND NOT EXISTS (SELECT 1 FROM bundle_key WHERE key = ?1)"
 )
+NUMBER_BITS = 32
 POSTS_TOGETHER = 2_048
 TABLES = ("output", "post_read", "query_read", "bundle_key", "bundle", "key", "footprint")
 
@@ -195,16 +196,16 @@ class Trace:
     def record(
         self,
         made: Iterable[Made],
-        answers: Mapping[str, Answer],
+        answer_of: Callable[[str], Answer | None],
         fingerprint_of: Callable[[str], Fingerprint],
         build: int,
     ) -> None:
-        """Store what became of targets in the build of this number. `answers` are those of all queries that were
-        asked for the first time."""
-        post_reads: defaultdict[int, array[int]] = defaultdict(lambda: array("q"))
-        query_reads: list[tuple[int, int]] = []
+        """Store what became of targets in the build of this number. `answer_of` gives those of all queries that were
+        asked for the first time, and is asked for each once."""
+        post_reads: defaultdict[int, array[int]] = defaultdict(lambda: array("I"))
+        query_reads = array("Q")
         for one in made:
-            queries = [self._query_id(name, answers) for name in one.reads.queries]
+            queries = [self._query_id(name, answer_of) for name in one.reads.queries]
             bundle = self._bundle_id(one.reads.keys, fingerprint_of)
             flat = list(chain.from_iterable(one.reads.posts))
             row = (*_row(one, bundle), json.dumps([flat, queries], separators=(",", ":")))
@@ -212,14 +213,14 @@ class Trace:
             for post, fields in one.reads.posts:
                 if fields:
                     post_reads[post // POSTS_TOGETHER].extend((post, id, fields))
-            query_reads += [(key, id) for key in queries]
+            query_reads.extend(key << NUMBER_BITS | id for key in queries)
         # In the order of the tables: SQLite then appends instead of looking for each place. A site's outputs read posts
         # some million times, so these rows are numbers side by side, and become objects for a few posts at a time.
         for _, numbers in sorted(post_reads.items()):
             rows = sorted(zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True))
             self._connection.executemany("INSERT OR REPLACE INTO post_read VALUES (?, ?, ?)", rows)
-        query_reads.sort()
-        self._connection.executemany("INSERT OR IGNORE INTO query_read VALUES (?, ?)", query_reads)
+        pairs = ((both >> NUMBER_BITS, both & (1 << NUMBER_BITS) - 1) for both in sorted(query_reads))
+        self._connection.executemany("INSERT OR IGNORE INTO query_read VALUES (?, ?)", pairs)
 
     def _put(self, one: Made, row: tuple[Any, ...], build: int) -> int:
         path, url, route, renderer, template, params, phase, sha256, size, bundle, reads = row
@@ -272,11 +273,11 @@ class Trace:
         self._connection.execute("DELETE FROM dirty")
         self._connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (TRACE, identity))
 
-    def _query_id(self, name: str, answers: Mapping[str, Answer]) -> int:
+    def _query_id(self, name: str, answer_of: Callable[[str], Answer | None]) -> int:
         if name in self._key_ids:
             return self._key_ids[name]
         row = self._connection.execute("SELECT id, fingerprint FROM key WHERE name = ?", (name,)).fetchone()
-        answer = answers.get(name)
+        answer = answer_of(name)
         if row is not None:
             id = int(row[0])
             if answer is not None and bytes(row[1]) != answer.fingerprint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -87,8 +88,9 @@ class Published:
     release: int | None
     changes: tuple[OutputChange, ...]
 
-    def count(self, kind: OutputKind) -> int:
-        return sum(change.kind is kind for change in self.changes)
+    def counts(self) -> Counter[OutputKind]:
+        """How many paths there are of each kind."""
+        return Counter(change.kind for change in self.changes)
 
 
 @dataclass(frozen=True, slots=True)

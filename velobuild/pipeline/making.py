@@ -16,6 +16,7 @@ from velobuild.graph.reader import Reader
 from velobuild.graph.routes import expand, reserved
 from velobuild.graph.site import Site
 from velobuild.graph.trace import Made
+from velobuild.model.keys import canonical
 from velobuild.model.outputs import Phase, Target
 from velobuild.model.reads import Reads
 from velobuild.pipeline.keeping import keep_files_of, keep_page, live_posts
@@ -28,11 +29,12 @@ from velobuild.render.workers import CHUNK, Rendered, RenderFailed, RenderJob, r
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was made: pages, where each post is, how many posts failed, which of them have no last good page, and how
-    many pages were rendered."""
+    """What was made: pages, posts and as JSON where each of them is, how many posts failed, which of them have no last
+    good page, and how many pages were rendered."""
 
     pages: int
-    posts: Mapping[str, str]
+    posts: int
+    places: str
     failed: int
     lost: frozenset[str]
     rendered: int
@@ -77,6 +79,8 @@ def make(
             posts[id] = target.path
             if id in unshown:
                 failed.append(RenderFailed(target, unshown[id]))
+    post_count, places = len(posts), canonical(posts).decode()
+    del posts  # of which the pages of a large site know nothing, and are made with the memory
     plan = tracing.plan(targets, anew=_anew(run))
     broken = {failure.target.path for failure in failed}
     again = [path for path in plan.fresh if path not in broken and staging.keep(path) is None]
@@ -95,7 +99,7 @@ def make(
         job = RenderJob(site, theme, known, write, shown)
         failed += render(run, job, staging, tracing, plan)
     last = live_posts(staging.live)
-    refuse_wide(failed, len(posts))
+    refuse_wide(failed, post_count)
     lost = {id for failure in failed if (id := failure.target.params["id"]) not in last}
     if not lost:
         for failure in failed:
@@ -109,7 +113,7 @@ def make(
         with run.phase("assets"):
             added = add_files(run, connection, site, theme, staging)
             keep_files_of([last[failure.target.params["id"]] for failure in failed], added, staging)
-    return Outcome(pages, posts, len(failed), frozenset(lost), len(shown))
+    return Outcome(pages, post_count, places, len(failed), frozenset(lost), len(shown))
 
 
 def _anew(run: Run) -> str | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from velobuild.content.database import Connection
-from velobuild.content.memo import Memo
+from velobuild.content.memo import KEY_BYTES, Memo
 from velobuild.errors import Diagnostic
 from velobuild.graph.bodies import PreparedBody, page_key, prepare_page, remember, unprepared, warnings_of
 from velobuild.graph.reader import Reader
@@ -24,13 +25,15 @@ class Ready:
     """The bodies of a build: posts that cannot be shown and why, and the memo rows that are in use."""
 
     unshown: Mapping[str, Diagnostic]
-    in_use: frozenset[bytes]
+    in_use: bytes
+    """Their keys, one after the other: a large site has many, and nobody asks before the pages are made."""
     prepared: int
 
     def sweep(self, connection: Connection) -> None:
         """Forget what no body gives any more; once the pages are made, since the trace compares with what was."""
         if self.prepared:
-            Memo(connection).keep_only(self.in_use)
+            keys = self.in_use
+            Memo(connection).keep_only(keys[at : at + KEY_BYTES] for at in range(0, len(keys), KEY_BYTES))
 
 
 def prepare(run: Run, connection: Connection, site: Site) -> Ready:
@@ -74,7 +77,7 @@ def prepare(run: Run, connection: Connection, site: Site) -> Ready:
     page_keys = _prepare_pages(run, connection, site)
     if failed and len(failed) == len(keys):
         raise render_problem(list(failed.values()))
-    return Ready(failed, frozenset([*keys.values(), *page_keys]), len(missing))
+    return Ready(failed, b"".join(chain(keys.values(), page_keys)), len(missing))
 
 
 def _prepare_pages(run: Run, connection: Connection, site: Site) -> list[bytes]:

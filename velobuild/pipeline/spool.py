@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import marshal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import IO
@@ -11,7 +11,7 @@ from typing import IO
 from velobuild.graph.packing import row_of
 from velobuild.graph.trace import Made
 from velobuild.model.outputs import OutputFile, Phase, Target
-from velobuild.model.reads import Reads
+from velobuild.model.reads import Answer, Footprint, Reads
 from velobuild.publish.disk import disk_errors
 
 IN_MEMORY_BYTES = 1 << 20
@@ -82,3 +82,23 @@ def _row(one: Made) -> tuple[object, ...]:
 def _made(chunk: bytes) -> Iterator[Made]:
     for target, (path, sha256, size_bytes, phase), reads, *more in marshal.loads(chunk):  # noqa: S302 - our own bytes
         yield Made(Target(*target), OutputFile(path, sha256, size_bytes, Phase(phase)), Reads(*reads), *more)
+
+
+class Answers:
+    """Answers to queries as bytes, which take less than half of the room, until each is taken out, once."""
+
+    def __init__(self) -> None:
+        self._packed: dict[str, bytes] = {}
+
+    def add(self, answers: Mapping[str, Answer]) -> None:
+        for name, answer in answers.items():
+            prints = [(one.facet, one.low, one.high, one.several) for one in answer.footprints]
+            self._packed[name] = marshal.dumps((answer.fingerprint, prints))
+
+    def take(self, name: str) -> Answer | None:
+        """The answer, which is forgotten then; None if there is none."""
+        packed = self._packed.pop(name, None)
+        if packed is None:
+            return None
+        fingerprint, prints = marshal.loads(packed)  # noqa: S302 - our own bytes
+        return Answer(fingerprint, tuple(Footprint(*one) for one in prints))

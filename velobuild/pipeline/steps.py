@@ -6,6 +6,7 @@ Each step is a function of its own module; what one step hands to the next is a 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -19,9 +20,8 @@ from velobuild.content.store import Store
 from velobuild.errors import ContentProblem, Diagnostic, OutputError, SourceUnavailable
 from velobuild.graph.builds import next_number
 from velobuild.graph.site import Site
-from velobuild.model.keys import canonical
 from velobuild.model.locales import Locales
-from velobuild.model.outputs import BuildReport, OutputKind, Published, SyncReport
+from velobuild.model.outputs import BuildReport, OutputKind, SyncReport
 from velobuild.pipeline.fetching import fetch_media
 from velobuild.pipeline.keeping import POSTS as LIVE_POSTS
 from velobuild.pipeline.keeping import live_posts
@@ -71,9 +71,9 @@ def work(
             store,
             site,
             synced,
-            updated.published,
+            updated.published.release,
+            updated.published.counts() | Counter({OutputKind.UNCHANGED: updated.files}),
             pages=updated.pages,
-            files=updated.files,
             rendered=updated.rendered,
         )
         return with_profile(report, run, connection, number)
@@ -87,10 +87,10 @@ def work(
         ready = prepare(run, connection, site)
     with run.phase("media"):
         fetch_media(run, connection, site, store, file_tokens=tokens)
-    published, made = _publish(run, connection, site, theme, publisher, ready.unshown)
+    release, counts, made = _publish(run, connection, site, theme, publisher, ready.unshown)
     ready.sweep(connection)
     _keep_dates(store)
-    report = _report(run, store, site, synced, published, pages=made.pages, files=0, rendered=made.rendered)
+    report = _report(run, store, site, synced, release, counts, pages=made.pages, rendered=made.rendered)
     return with_profile(report, run, connection, number)
 
 
@@ -107,8 +107,9 @@ def _publish(
     theme: Theme,
     publisher: Releases | InPlace,
     unshown: Mapping[str, Diagnostic],
-) -> tuple[Published, Outcome]:
-    """What was published, and what was made. Posts that were never live and fail are left out in a further pass."""
+) -> tuple[int | None, Counter[OutputKind], Outcome]:
+    """(the release, how many files are of which kind, what was made). Posts that were never live and fail are left out
+    in a further pass."""
     without: frozenset[str] = frozenset()
     full: OutputError | None = None
     for _ in range(PASSES_MAX):
@@ -127,28 +128,30 @@ def _publish(
             limits = site.config.limits
             shrink(
                 len(live_posts(staging.live)),
-                len(made.posts),
+                made.posts,
                 percent=limits.shrink_percent,
                 posts=limits.shrink_posts,
                 allowed=run.options.allow_shrink,
             )
             meta = {
                 "pages": str(made.pages),
-                LIVE_POSTS: canonical(made.posts).decode(),
+                LIVE_POSTS: made.places,
                 FORMER: former_rows(connection),
             }
             with run.phase("publish"):
                 tracing.publishing(True)
                 try:
                     published = staging.publish(meta, guards=[SecretScan(run.loaded.tokens)])
+                    release, counts = published.release, published.counts()
+                    del published  # It names every file, and the trace of a large site needs the room.
                 except BaseException:
                     tracing.publishing(False)
                     raise
             with run.phase("trace"):
-                files = len(published.changes) - published.count(OutputKind.REMOVED)
-                notes = {PAGES: str(made.pages), POSTS: str(len(made.posts)), FILES: str(files)}
+                files = counts.total() - counts[OutputKind.REMOVED]
+                notes = {PAGES: str(made.pages), POSTS: str(made.posts), FILES: str(files)}
                 tracing.commit(publisher.identity(), run.warn, {**notes, LOST: json.dumps(sorted(without))})
-            return published, made
+            return release, counts, made
         except OutputError as error:
             if error.code != "VB6001" or not staging.make_room():
                 raise
@@ -211,21 +214,21 @@ def _report(
     store: Store,
     site: Site,
     synced: SyncReport | None,
-    published: Published,
+    release: int | None,
+    counts: Counter[OutputKind],
     *,
     pages: int,
-    files: int,
     rendered: int,
 ) -> BuildReport:
     next_due = store.next_due(site.as_of)
     return BuildReport(
         revision=store.revision,
         pages=pages,
-        created=published.count(OutputKind.CREATED),
-        rewritten=published.count(OutputKind.REWRITTEN),
-        unchanged=files or published.count(OutputKind.UNCHANGED),
-        removed=published.count(OutputKind.REMOVED),
-        release=published.release,
+        created=counts[OutputKind.CREATED],
+        rewritten=counts[OutputKind.REWRITTEN],
+        unchanged=counts[OutputKind.UNCHANGED],
+        removed=counts[OutputKind.REMOVED],
+        release=release,
         sync=synced,
         warnings=tuple(run.warnings),
         elapsed_ms=run.elapsed_ms,

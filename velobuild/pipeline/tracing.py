@@ -26,7 +26,7 @@ from velobuild.model.outputs import Target
 from velobuild.model.reads import EVERY_FIELD, Answer
 from velobuild.pipeline.noting import LOST, PRINTS, PUBLISHING, RECIPE, THEME, UNSHOWN
 from velobuild.pipeline.recipe import recipe_parts
-from velobuild.pipeline.spool import Spool
+from velobuild.pipeline.spool import Answers, Spool
 from velobuild.render.theme import Theme
 
 
@@ -65,7 +65,7 @@ class Tracing:
         self.release = release
         self._prints: dict[str, str] = json.loads(self._store.note(PRINTS) or "{}")
         self._made = Spool(site.state)
-        self._answers: dict[str, Answer] = {}
+        self._answers = Answers()
         self._plan = Plan([], {})
         self._anew = True
 
@@ -91,7 +91,7 @@ class Tracing:
     def plan(self, targets: Iterable[Target], *, anew: str | None) -> Plan:
         """Which of the targets must be made, each with its cause. `anew` is why all of them must, if they must."""
         why = anew or self.whole
-        self._made, self._answers = Spool(self._site.state), {}
+        self._made, self._answers = Spool(self._site.state), Answers()
         self._anew = why is not None
         if why is not None:
             self._plan = Plan([], {}, Cause("all", why))
@@ -146,7 +146,7 @@ class Tracing:
         changed, by_id = self._changes(theme=False)
         if changed.renamed or changed.pages:
             return None
-        self._made, self._answers, self._anew = Spool(self._site.state), {}, False
+        self._made, self._answers, self._anew = Spool(self._site.state), Answers(), False
         own = self._theme.verbatim
         moved = moves(self.reader, changed.born, changed.gone, changed.lengths, own)
         plan = Plan([], {}, changed=changed)
@@ -192,7 +192,7 @@ class Tracing:
 
     def made(self, made: Iterable[Made], answers: Mapping[str, Answer]) -> None:
         self._made.add(made)
-        self._answers |= answers
+        self._answers.add(answers)
 
     def publishing(self, under_way: bool) -> None:
         """Note that a release is about to go live, of which the trace does not know yet."""
@@ -211,7 +211,7 @@ class Tracing:
                 self.trace.store(plan.changed.answers, plan.changed.stamps)
                 self.trace.remove(output.id for output in plan.gone)
             number, made = next_number(self._connection), len(self._made)
-            self.trace.record(self._made, self._answers, self.named.fingerprint, number)
+            self.trace.record(self._made, self._answers.take, self.named.fingerprint, number)
             if made or plan.gone:
                 gone = {output.target.path: left(output.target, plan.changed) for output in plan.gone}
                 at = timestamp(self._site.as_of)

@@ -302,8 +302,11 @@ def files_below(root: Path) -> Iterator[str]:
                     yield path
 
 
-def replace_file(file: Path, content: bytes) -> None:
-    """`file` becomes `content` in one step and survives a power cut. Raises OSError; the old file then stays."""
+def replace_file(file: Path, content: bytes | Iterable[bytes]) -> None:
+    """`file` becomes `content` (its pieces, one after the other) in one step and survives a power cut.
+
+    Raises OSError; the old file then stays.
+    """
     prepared = prepare_file(file, content)
     try:
         os.replace(prepared, file)
@@ -314,12 +317,12 @@ def replace_file(file: Path, content: bytes) -> None:
     sync_folder(file.parent)
 
 
-def prepare_file(file: Path, content: bytes) -> Path:
+def prepare_file(file: Path, content: bytes | Iterable[bytes]) -> Path:
     """`content`, flushed, under a temporary name beside `file`, so that only a rename is left to do. Raises OSError."""
     prepared = file.with_name(f".tmp-{file.name}")
     with suppress(FileNotFoundError):
         prepared.unlink()
-    create_file(file.parent, prepared.name, [content])
+    create_file(file.parent, prepared.name, [content] if isinstance(content, bytes) else content)
     try:
         _fsync(prepared, os.O_RDONLY)
     except BaseException:

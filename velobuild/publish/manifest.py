@@ -79,6 +79,12 @@ def encoded(manifest: Manifest) -> Iterator[bytes]:
     yield _line({"sha256": checksum.hexdigest()})
 
 
+def holds(file: Path, manifest: Manifest) -> bool:
+    """Whether the bytes of a file are those of the manifest. Raises OSError."""
+    with file.open("rb") as written:
+        return all(written.read(len(piece)) == piece for piece in encoded(manifest)) and not written.read(1)
+
+
 def _file_line(file: OutputFile) -> bytes:
     return _line([file.path, file.sha256, file.size_bytes, str(file.phase)])
 
@@ -161,7 +167,7 @@ def compare(
 ) -> tuple[OutputChange, ...]:
     """What happens to each path, in the order of paths. A path in `damaged` is rewritten though its hash is equal."""
     changes = []
-    for path in sorted(before.keys() | after.keys()):
+    for path in sorted(before.keys() | after.keys() if before else after):
         old, new = before.get(path), after.get(path)
         if new is None:
             changes.append(OutputChange(path, OutputKind.REMOVED, None, 0))

@@ -182,14 +182,13 @@ class Releases:
     def _store_manifest(self, new: Manifest) -> None:
         assert new.release is not None
         file = self._shelf.manifest_file(new.release)
-        content = manifest.encode(new)
         try:
-            disk.replace_file(file, content)
+            disk.replace_file(file, manifest.encoded(new))
         except OSError as error:
             if error.errno not in disk.FULL or not self.make_room():
                 raise
-            disk.replace_file(file, content)
-        if file.read_bytes() != content:
+            disk.replace_file(file, manifest.encoded(new))
+        if not manifest.holds(file, new):
             raise OutputError("the manifest that was written cannot be read back", code="VB6002", where=str(file))
 
     def _swap(self, number: int) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 from array import array
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -230,7 +230,9 @@ class Staging:
             raise
         self._over = True  # from here on the folder is the home's
         new = Manifest(None, files, dict(meta), self._now, self.live.release if self.live else None)
-        return Published(self._home.commit(self.folder, new, self.live), changes)
+        published = Published(self._home.commit(self.folder, new, self.live), changes)
+        self._files = {}  # A large site has many, and what is left of the build needs the room.
+        return published
 
     def discard(self) -> None:
         """Remove the folder. Does nothing after `publish`. What cannot be removed now, the next `begin` removes."""
@@ -330,12 +332,12 @@ class Staging:
         back when they were written, by inode, size and ctime; all others, and those that are not as they were, are read
         now, so that a write the disk lost is seen while the old site is still live.
         """
-        expected = set(staged.files if self._home.shares_inodes else staged.written)
+        expected = staged.files.keys() if self._home.shares_inodes else frozenset(staged.written)
         with disk_errors("the staged release cannot be verified", self.folder):
-            found = set(disk.files_below(self.folder))
-            wrong = sorted(expected ^ found)
+            missing, strangers = self._misplaced(expected)
+            wrong = sorted((*missing, *strangers))
             with Descent(self.folder) as descent:
-                to_read = self._touched(expected & found)
+                to_read = self._touched(expected - missing if missing else expected)
                 wrong += [path for path in sorted(to_read) if not self._is_sound(self._files[path], descent)]
         if wrong:
             raise OutputError(
@@ -344,6 +346,18 @@ class Staging:
                 where=", ".join(wrong[:5]),
                 hint="nothing was published; build again, and look at the disk if it happens twice",
             )
+
+    def _misplaced(self, expected: Set[str]) -> tuple[Set[str], list[str]]:
+        """(paths that are not there, paths that should not be). All paths are gathered only where one is missing: a
+        large site has many."""
+        count, strangers = 0, []
+        for path in disk.files_below(self.folder):
+            count += 1
+            if path not in expected:
+                strangers.append(path)
+        if count - len(strangers) == len(expected):
+            return frozenset(), strangers
+        return expected - set(disk.files_below(self.folder)), strangers
 
     def _touched(self, among: Container[str]) -> list[str]:
         """Those of the paths whose files are not as their writer left them, or have no mark."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, sleep
 
 HERE = Path(__file__).resolve().parent
 BIN = HERE.parent / ".venv" / "bin"
@@ -23,8 +23,10 @@ WORK = HERE / ".work"
 QUIET = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 QUIET |= {"PYTHONPATH": "", "NO_COLOR": "1"}
 TIMEOUT_S = 600.0
-BUSY_LOAD = 1.0
-"""A load average above this is another program's work: then figures are a direction at best."""
+BUSY_SHARE = 0.1
+"""Of all processors, while nothing is measured. More than this is other programs' work, and makes figures a direction
+at best. Not the load average: for minutes it still counts the part that was measured last."""
+LOOK_S, LOOKS = 2.0, 10
 
 
 class Unmeasured(Exception):
@@ -133,11 +135,32 @@ def _text(file: Path) -> str:
 
 
 def is_busy(when: str) -> bool:
-    """Whether other programs are at work; says so if they are."""
-    load = os.getloadavg()[0]
-    if load > BUSY_LOAD:
-        print(f"warning: load average {load:.1f} {when}: this machine is not quiet", file=sys.stderr, flush=True)
-    return load > BUSY_LOAD
+    """Whether other programs are at work; says so if they are, after some seconds in which they may end."""
+    if not _lines("/proc/stat"):
+        share = os.getloadavg()[0] / (os.cpu_count() or 1)
+    else:
+        os.sync()
+        for _ in range(LOOKS):
+            share = _busy_share()
+            if share <= BUSY_SHARE:
+                return False
+    if share > BUSY_SHARE:
+        print(f"warning: {share:.0%} of the processors are busy {when}", file=sys.stderr, flush=True)
+    return share > BUSY_SHARE
+
+
+def _busy_share() -> float:
+    """What part of all processors' time anything was running, or the host had it, during `LOOK_S` seconds."""
+    before = _ticks()
+    sleep(LOOK_S)
+    spent = [after - then for after, then in zip(_ticks(), before, strict=True)]
+    idle = sum(spent[3:5])  # idle and waiting for the disk
+    return 1 - idle / max(sum(spent), 1)
+
+
+def _ticks() -> list[int]:
+    """user, nice, system, idle, iowait, irq, softirq, steal; guests' time is a part of the first two."""
+    return list(map(int, _lines("/proc/stat")[0].split()[1:9]))
 
 
 def machine() -> str:

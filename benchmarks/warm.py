@@ -27,7 +27,7 @@ from velobuild.content.database import open_database
 from velobuild.content.store import Store
 from velobuild.model.entries import Post
 from velobuild.pipeline import BuildOptions, build
-from velobuild.pipeline.opening import databases_kept_open
+from velobuild.pipeline.opening import databases_kept_open, sync_kept
 
 
 def wanted(order: dict[str, Any], post_count: int) -> Post:
@@ -68,6 +68,7 @@ def serve(loaded: Loaded, store: Store, post_count: int) -> None:
         ended = time.monotonic()
         changed = report.created + report.rewritten
         say(began=began, applied=applied, ended=ended, changed=changed, phases=dict(report.elapsed_ms))
+        sync_kept()
 
 
 def say(**values: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -190,6 +191,45 @@ def test_closing_before_the_stream_began_ends_whoever_waits_for_it(origin: Origi
         assert not thread.is_alive()
         assert time.monotonic() - began < 5
     assert not got
+
+
+def test_a_second_stream_is_ended_as_well(origin: Origin) -> None:
+    """Also where the server would go on with the connection of the first one: nobody is told of a second use."""
+
+    def again(connection: socket.socket) -> None:
+        connection.sendall(STREAM.replace(b"\r\n\r\n", b"\r\nContent-Length: 9\r\n\r\n") + b"data: 1\n\n")
+        if more := connection.recv(4096):
+            origin.asked.append(more)
+            origin.over.wait(30)
+
+    origin.scripts.append(again)
+    origin.sends(b"", then="hold")
+    with client(origin, silence_s=8.0) as made:
+        with made.stream("realtime") as stream:
+            assert len(list(stream)) == 1
+        with listening(made, [], threading.Event()) as thread:
+            while len(origin.asked) < 2:
+                time.sleep(0.01)
+            began = time.monotonic()
+            made.close()
+            thread.join(10)
+            assert time.monotonic() - began < 5
+
+
+def test_closing_leaves_the_encryption_on(origin: Origin) -> None:
+    """Another thread may be about to send its request, with the token."""
+    sent: list[bytes] = []
+    origin.scripts.append(lambda connection: sent.append(connection.recv(4096)))
+    with socket.create_connection(origin.listener.getsockname()) as plain:
+        plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        context = ssl.create_default_context()
+        encrypted = context.wrap_socket(plain, server_hostname="blog.example", do_handshake_on_connect=False)
+        with encrypted, client(origin) as made:
+            made._socket = encrypted
+            made.close()
+            with suppress(OSError):
+                encrypted.sendall(b"Authorization: Bearer velo_very_secret")
+            assert getattr(encrypted, "_sslobj", None) is not None  # without it, what is sent is sent as it is
 
 
 def test_a_stream_that_was_closed_before_it_was_asked_for_has_no_events(origin: Origin) -> None:

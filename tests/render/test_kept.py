@@ -48,6 +48,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a template is replaced by one of its time": lambda theme: replaced(theme / "templates/parts/box.html"),
     "a static file comes": lambda theme: (theme / "static/new.css").write_text("p {}"),
     "a folder that was not there comes": lambda theme: (theme / "locales").mkdir(),
+    "a file comes, and the folder gets its old time": lambda theme: restored(theme / "static/new.css"),
     "the manifest is edited": lambda theme: (theme / "theme.toml").write_text(f"{MANIFEST}\n"),
 }
 
@@ -59,6 +60,13 @@ def replaced(file: Path) -> None:
     os.utime(new, (LONG_AGO_S, LONG_AGO_S))
     new.rename(file)
     os.utime(file.parent, (LONG_AGO_S, LONG_AGO_S))
+
+
+def restored(file: Path) -> None:
+    """As archives are unpacked."""
+    file.write_text("p {}")
+    for path in (file, file.parent):
+        os.utime(path, (LONG_AGO_S, LONG_AGO_S))
 
 
 def test_a_theme_that_is_as_it_was_is_not_read_again(root: Path) -> None:

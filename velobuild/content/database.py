@@ -42,6 +42,8 @@ def connect(file: Path, *, read_only: bool = False, patience_s: float = PATIENCE
             connection.execute("PRAGMA synchronous = NORMAL")
             # 64 MB, not 4: each time the log is folded into the file, the disk is waited for.
             connection.execute("PRAGMA wal_autocheckpoint = 16384")
+            # And no longer than that for long: a connection may stay open for hundreds of builds.
+            connection.execute(f"PRAGMA journal_size_limit = {64 << 20}")
     except BaseException:
         connection.close()
         raise

@@ -42,7 +42,8 @@ class ServerEvent:
 
 
 class EventClient:
-    """Streams of events below `base_url`, with one token. `close` may be called from any thread, and ends them.
+    """Streams of events below `base_url`, with one token. `close` may be called from any thread, and ends them; one
+    that is just being connected may take `connect_s` to notice.
 
     Raises ConfigError for an address or a token that must not be used, before anything is sent.
     """
@@ -56,7 +57,13 @@ class EventClient:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._client = httpx.Client(
-            transport=httpx.HTTPTransport(verify=public_authorities(), trust_env=False, socket_options=_keepalive()),
+            transport=httpx.HTTPTransport(
+                verify=public_authorities(),
+                trust_env=False,
+                socket_options=_keepalive(),
+                # Each request on a connection of its own: `close` knows the sockets that were connected for a stream.
+                limits=httpx.Limits(max_keepalive_connections=0),
+            ),
             trust_env=False,
             follow_redirects=False,
             timeout=httpx.Timeout(connect_s, read=silence_s),
@@ -109,8 +116,7 @@ class EventClient:
         with self._lock:
             self._closed = True
             if self._socket is not None:
-                with suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
+                _end(self._socket)
         self._client.close()
 
     def _where(self, path: str) -> str:
@@ -126,8 +132,7 @@ class EventClient:
         with self._lock:
             self._socket = stream.get_extra_info("socket") if stream is not None else None
             if self._closed and self._socket is not None:
-                with suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
+                _end(self._socket)
 
     def _events(self, answer: httpx.Response, where: str) -> Iterator[ServerEvent]:
         with suppress(_Closed), self._translated(where):
@@ -154,6 +159,8 @@ class EventClient:
         try:
             yield
         except httpx.TimeoutException as error:
+            if self._closed:
+                raise _Closed from error
             raise SourceUnavailable("the stream of events went silent", code="VB2101", where=where) from error
         except httpx.TransportError as error:
             if self._closed:
@@ -168,6 +175,13 @@ class EventClient:
             if self._closed:
                 raise _Closed from error
             raise
+
+
+def _end(connected: socket.socket) -> None:
+    """Wake whoever reads from the socket. Not with the method of a TLS socket, which takes the encryption off first:
+    a request that another thread is about to send would go out in clear, with its token."""
+    with suppress(OSError):
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
 
 class _Closed(Exception):

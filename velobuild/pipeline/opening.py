@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,6 +66,20 @@ def databases_kept_open() -> Iterator[None]:
         for _, connection in _kept.values():
             connection.close()
         _kept = None
+
+
+def sync_kept() -> None:
+    """What the databases that stay open were told last reaches the disk. One that is closed sees to it then; the live
+    site is on the disk already, and must not be ahead of what is known of it for longer than need be."""
+    for state, (_, connection) in list((_kept or {}).items()):
+        try:
+            # The log, not the database: to close another descriptor of that one would let go of SQLite's locks.
+            with (state / f"{FILE_NAME}-wal").open("rb") as log:
+                os.fsync(log.fileno())
+        except OSError:  # Whatever is wrong, the next build opens it anew, and finds out.
+            connection.close()
+            if _kept is not None:
+                del _kept[state]
 
 
 def _taken(state: Path) -> Connection | None:

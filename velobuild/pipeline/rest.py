@@ -66,7 +66,7 @@ class Rest:
         self._publisher = publisher
         files = page_files(loaded.root / loaded.config.content.pages)
         self._pages = print_of((file, _bytes_of(file)) for file in files)
-        self._config = loaded.config
+        self._code, self._config = _code(tuple(sys.path)), loaded.config
 
     def report(self, run: Run, now: datetime) -> BuildReport | None:
         """What a build reports that has nothing to do at this moment; None if this one may have."""
@@ -103,7 +103,7 @@ class Rest:
             note(self._connection, REST, self._stamp())
 
     def _stamp(self) -> str:
-        outside = [_code(tuple(sys.path)), self._config, self._theme.fingerprint, self._pages]
+        outside = [self._code, self._config, self._theme.fingerprint, self._pages]
         live = self._publisher.identity()
         told = repr([outside, live, every_note(self._connection, but=REST)])
         return blake2b(told.encode(), digest_size=32).hexdigest()

@@ -142,11 +142,11 @@ def _publish(
                 tracing.publishing(True)
                 try:
                     published = staging.publish(meta, guards=[SecretScan(run.loaded.tokens)])
-                    release, counts = published.release, published.counts()
-                    del published  # It names every file, and the trace of a large site needs the room.
                 except BaseException:
                     tracing.publishing(False)
                     raise
+            release, counts = published.release, published.counts()
+            del published  # It names every file, and the trace of a large site needs the room.
             with run.phase("trace"):
                 files = counts.total() - counts[OutputKind.REMOVED]
                 notes = {PAGES: str(made.pages), POSTS: str(made.posts), FILES: str(files)}

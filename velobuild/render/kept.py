@@ -13,8 +13,9 @@ from velobuild.render.theme import Theme, load_theme
 
 PARTS = ("templates", "static", "locales")
 RESTED_NS = 2_000_000_000
-State = tuple[int, int, int] | None
-"""Size, mtime and inode of what is at a path; None for nothing. A folder's mtime tells of names that came or went."""
+State = tuple[int, int, int, int] | None
+"""Size, mtime, ctime and inode of what is at a path; None for nothing. A folder's times tell of names that came or
+went, and nobody can set back the ctime."""
 Signature = dict[str, State]
 
 _theme: tuple[bytes, Signature, Theme] | None = None
@@ -51,4 +52,4 @@ def _state(path: str) -> State:
         found = os.stat(path)  # noqa: PTH116 - asked of each file before each build
     except OSError:
         return None
-    return found.st_size, found.st_mtime_ns, found.st_ino
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino

@@ -108,7 +108,7 @@ def serve_builds(descriptor: int, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _asked_to_end)
     connection = Connection(descriptor)
-    from velobuild.pipeline.opening import databases_kept_open
+    from velobuild.pipeline.opening import databases_kept_open, sync_kept
 
     with databases_kept_open(), connection, suppress(EOFError, BrokenPipeError, ConnectionResetError):
         memory_bytes: int = connection.recv()
@@ -118,6 +118,7 @@ def serve_builds(descriptor: int, parent: int) -> None:
         while True:
             outcome = build_once(connection.recv())
             connection.send(outcome)
+            sync_kept()
             if isinstance(outcome, Crashed):
                 return
             gc.collect()

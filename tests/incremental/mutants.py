@@ -302,7 +302,7 @@ MUTANTS = (
         "of which release the trace is",
         "an_older_release_is_live",
         TRACING,
-        "        if release != self._release:",
+        "        if release != self.release:",
         "        if False:",
     ),
     Mutant(
@@ -379,15 +379,15 @@ MUTANTS = (
         "that the rest is of one theme",
         "a_macro_changes",
         REST,
-        "theme.fingerprint, self._pages])",
-        "self._pages])",
+        "self._theme.fingerprint, self._pages]",
+        "self._pages]",
     ),
     Mutant(
         "that the rest is of one configuration",
         "the_configuration_changes",
         REST,
-        "loaded.config, theme.fingerprint",
-        "theme.fingerprint",
+        "self._config, self._theme.fingerprint",
+        "self._theme.fingerprint",
     ),
     Mutant(
         "that live files may go while all rests",

@@ -32,7 +32,7 @@ def current_theme(config: Config, root: Path) -> Theme:
     # What changes while it is read must not be taken for what was read: only what has rested is kept.
     signature = {path: _state(path) for place in theme.folders for path in _paths(str(place))}
     now_ns = time.time_ns()
-    if all(state is None or now_ns - state[1] > RESTED_NS for state in signature.values()):
+    if all(state is None or now_ns - max(state[1:3]) > RESTED_NS for state in signature.values()):
         _theme = (key, signature, theme)
     return theme
 

@@ -104,12 +104,12 @@ def _bug(error: Exception) -> VelobuildError:
 
 def serve_builds(descriptor: int, parent: int) -> None:
     """The child's whole life: build what comes over the descriptor until its other end closes."""
+    from velobuild.pipeline.opening import databases_kept_open, sync_kept
+
     _die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _asked_to_end)
     connection = Connection(descriptor)
-    from velobuild.pipeline.opening import databases_kept_open, sync_kept
-
     with databases_kept_open(), connection, suppress(EOFError, BrokenPipeError, ConnectionResetError):
         memory_bytes: int = connection.recv()
         _bound_memory(memory_bytes)
